@@ -1,0 +1,1 @@
+"""Documents in, passages out. This package knows nothing of answers."""

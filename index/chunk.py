@@ -1,0 +1,147 @@
+"""Document -> passages made of whole sentences, each an exact slice of the text. Pure.
+
+Sentence boundaries come from `sentencex` (Wikimedia's segmenter, MIT), asked one block at a time,
+so that nothing crosses a heading, a list item or a blank line. A line break inside a paragraph
+ends no sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import sentencex
+
+from index.types import Document, Passage, Span
+
+CHUNKER_VERSION = "1"
+PASSAGE_CHARACTERS = 1000
+"""The default passage size, in code points: about 220 of the 256 tokens that MiniLM reads."""
+
+
+def find_sentences(
+    text: str, breaks: Sequence[int] = (), *, longest: int = PASSAGE_CHARACTERS
+) -> list[Span]:
+    """Give the sentences of a text, in order, without the white space around them.
+
+    Together they cover every visible character. None crosses one of `breaks`. A sentence of more
+    than `longest` code points is cut at white space, or where it must be.
+    """
+    blocks = pairwise(sorted({0, *breaks, len(text)}))
+    return [
+        piece
+        for start, end in blocks
+        for sentence in _segment(text, start, end)
+        for piece in _cut(text, sentence, longest)
+    ]
+
+
+def chunk(document: Document, *, size: int = PASSAGE_CHARACTERS) -> tuple[Passage, ...]:
+    """Pack a document's sentences into passages of at most `size` code points.
+
+    A passage never crosses a section or a page; a paragraph stays whole where it fits.
+    """
+    walls = {section.start for section in document.sections} | set(document.pages)
+    sentences = find_sentences(document.text, (*document.breaks, *walls), longest=size)
+    groups = _pack(sentences, size, walls=walls, paragraphs=set(document.breaks))
+    return tuple(
+        _build_passage(document, position, group) for position, group in enumerate(groups)
+    )
+
+
+def _segment(text: str, start: int, end: int) -> Iterator[Span]:
+    """Trim each sentence of one block; what the segmenter leaves out joins its neighbour."""
+    block = text[start:end]
+    if not block.strip():
+        return
+    ends = [int(b["end_index"]) for b in sentencex.get_sentence_boundaries("en", block)]
+    cuts = sorted({0, len(block), *(e for e in ends if 0 < e < len(block))})
+    for first, last in pairwise(cuts):
+        sentence = _trim(text, start + first, start + last)
+        if sentence is not None:
+            yield sentence
+
+
+def _trim(text: str, start: int, end: int) -> Span | None:
+    piece = text[start:end]
+    left = len(piece) - len(piece.lstrip())
+    right = len(piece.rstrip())
+    return Span(start + left, start + right) if left < right else None
+
+
+def _cut(text: str, sentence: Span, longest: int) -> Iterator[Span]:
+    start = sentence.start
+    while sentence.end - start > longest:
+        space = max(
+            (i for i in range(start + longest // 2, start + longest + 1) if text[i].isspace()),
+            default=start + longest,
+        )
+        piece = _trim(text, start, space)
+        if piece is not None:
+            yield piece
+        start = space
+    rest = _trim(text, start, sentence.end)
+    if rest is not None:
+        yield rest
+
+
+def _pack(
+    sentences: Sequence[Span], size: int, *, walls: set[int], paragraphs: set[int]
+) -> Iterator[list[Span]]:
+    ordered_walls = sorted(walls)
+    group: list[Span] = []
+    section = 0
+    for position, sentence in enumerate(sentences):
+        here = bisect_right(ordered_walls, sentence.start)
+        starts_paragraph = sentence.start in paragraphs
+        reach = _paragraph_end(sentences, position, paragraphs) if starts_paragraph else sentence.end
+        if group and (
+            here != section
+            or sentence.end - group[0].start > size
+            or (starts_paragraph and reach - group[0].start > size)
+        ):
+            yield group
+            group = []
+        section = here
+        group.append(sentence)
+    if group:
+        yield group
+
+
+def _paragraph_end(sentences: Sequence[Span], first: int, paragraphs: set[int]) -> int:
+    end = sentences[first].end
+    for sentence in sentences[first + 1 :]:
+        if sentence.start in paragraphs:
+            break
+        end = sentence.end
+    return end
+
+
+def _build_passage(document: Document, position: int, sentences: Sequence[Span]) -> Passage:
+    start, end = sentences[0].start, sentences[-1].end
+    section = _last_before([s.start for s in document.sections], start)
+    page = _last_before(document.pages, start)
+    return Passage(
+        id=name_passage(document, position, start, end),
+        document_id=document.id,
+        start=start,
+        end=end,
+        text=document.text[start:end],
+        title=document.title,
+        section=None if section is None else document.sections[section].title,
+        page=None if page is None else page + 1,
+        sentences=tuple(sentences),
+    )
+
+
+def name_passage(document: Document, position: int, start: int, end: int) -> str:
+    """Give the stable id of a passage: the same content chunked the same way has the same ids."""
+    key = (document.id, document.content_hash, CHUNKER_VERSION, position, start, end)
+    return "p" + hashlib.sha256("\0".join(map(str, key)).encode()).hexdigest()[:24]
+
+
+def _last_before(starts: Sequence[int], offset: int) -> int | None:
+    place = bisect_right(starts, offset) - 1
+    return place if place >= 0 else None

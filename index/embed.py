@@ -1,0 +1,130 @@
+"""Model folder or name -> `Embedder`. The only importer of sentence-transformers.
+
+One forward pass gives a passage's vector and its sentences': the passage's token vectors are
+averaged once over all tokens and once over each sentence's own ("late chunking", Günther et al.
+2024, arXiv:2409.04701). A sentence then costs nothing, and knows what its pronouns stand for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from index.types import Embedded, Embedder, Passage, Vectors
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+Precision = Literal["auto", "bfloat16", "float32"]
+BATCH = 32
+
+
+class SentenceTransformerEmbedder:
+    """An `Embedder` over a sentence-transformers model, loaded at its first use.
+
+    `model` is a folder or a hub name, `label` what is recorded with the vectors. `precision`
+    "auto" takes bfloat16 where the processor multiplies it (AVX512-BF16, AMX), else float32.
+    Safe to call from several threads; one batch runs at a time.
+    """
+
+    def __init__(self, model: str, *, label: str, dimension: int, precision: Precision = "auto"):
+        self.name = label
+        self.dimension = dimension
+        self._source = model
+        self._precision = precision
+        self._lock = threading.Lock()
+        self._model: SentenceTransformer | None = None
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Give one unit row for each text."""
+        with self._lock:
+            vectors = self._load().encode_query(
+                list(texts), batch_size=BATCH, convert_to_tensor=True, show_progress_bar=False
+            )
+        return _unit(vectors.float().cpu().numpy())
+
+    def embed_passages(self, passages: Sequence[Passage]) -> list[Embedded]:
+        """Give each passage's vector and its sentences', in the order given.
+
+        Sentences past the model's window take their passage's vector.
+        """
+        embedded: dict[int, Embedded] = {}
+        for batch in _batches(passages):
+            with self._lock:
+                rows = self._forward([passages[i].text for i in batch])
+            for index, (vector, tokens, offsets) in zip(batch, rows, strict=True):
+                embedded[index] = _pool(passages[index], vector, tokens, offsets)
+        return [embedded[i] for i in range(len(passages))]
+
+    def _load(self) -> SentenceTransformer:
+        if self._model is None:
+            from sentence_transformers import SentenceTransformer  # noqa: PLC0415  five seconds
+
+            self._model = SentenceTransformer(
+                self._source, device="cpu", model_kwargs={"dtype": choose_dtype(self._precision)}
+            )
+            self._model.eval()
+        return self._model
+
+    def _forward(self, texts: list[str]) -> Iterator[tuple[Vectors, Vectors, Any]]:
+        import torch  # noqa: PLC0415  two seconds, and the command line must start at once
+
+        model = self._load()
+        encoded = model.tokenizer(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=model.max_seq_length,
+            return_offsets_mapping=True,
+            return_tensors="pt",
+        )
+        offsets = encoded.pop("offset_mapping").numpy()
+        with torch.inference_mode():
+            output = model(dict(encoded))
+        vectors = output["sentence_embedding"].float().numpy()
+        tokens = output["token_embeddings"].float().numpy()
+        return zip(vectors, tokens, offsets, strict=True)
+
+
+def choose_dtype(precision: Precision) -> torch.dtype:
+    """Resolve "auto" by what the processor says of itself."""
+    import torch  # noqa: PLC0415  two seconds, and the command line must start at once
+
+    if precision == "auto":
+        able = torch.cpu.get_capabilities()
+        precision = (
+            "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
+        )
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def _batches(passages: Sequence[Passage]) -> Iterator[list[int]]:
+    # Alike lengths in one batch, so that little of it is padding.
+    order = sorted(range(len(passages)), key=lambda i: len(passages[i].text), reverse=True)
+    for start in range(0, len(order), BATCH):
+        yield order[start : start + BATCH]
+
+
+def _pool(passage: Passage, vector: Vectors, tokens: Vectors, offsets: Any) -> Embedded:
+    rows = []
+    for sentence in passage.sentences:
+        start, end = sentence.start - passage.start, sentence.end - passage.start
+        inside = (offsets[:, 0] >= start) & (offsets[:, 1] <= end) & (offsets[:, 1] > offsets[:, 0])
+        rows.append(tokens[inside].mean(axis=0) if inside.any() else vector)
+    sentences = np.array(rows, dtype=np.float32).reshape(len(rows), len(vector))
+    return Embedded(_unit(vector), _unit(sentences))
+
+
+def _unit(vectors: Any) -> Vectors:
+    array = np.asarray(vectors, dtype=np.float32)
+    norms = np.linalg.norm(array, axis=-1, keepdims=True)
+    unit: Vectors = array / np.maximum(norms, 1e-12)
+    return unit
+
+
+def _is_embedder(embedder: SentenceTransformerEmbedder) -> Embedder:
+    return embedder  # mypy proves that the class fits the protocol

@@ -1,0 +1,193 @@
+"""A data folder, opened: its lock, catalog, vector index and embedder, held together.
+
+Everything above this package reads and writes documents through here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from index.catalog import Catalog
+from index.errors import (
+    DocumentTooLargeError,
+    EmptyDocumentError,
+    InvalidNameError,
+    LibraryInUseError,
+)
+from index.ingest import Ingested, Progress, ingest, reconcile, remove
+from index.load import build_document
+from index.search import search
+from index.types import Document, DocumentRecord, Embedder, Hit
+from index.vectors import VectorIndex
+
+DEFAULT_COLLECTION = "default"
+MAX_DOCUMENT_BYTES = 50_000_000
+COLLECTION_NAME = re.compile(r"[\w][\w .-]{0,99}")
+MAX_SOURCE_CHARACTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file on its way in: `source` is its stable name in the collection."""
+
+    data: bytes
+    name: str
+    collection: str = DEFAULT_COLLECTION
+    source: str | None = None
+    title: str | None = None
+
+
+class Library:
+    """The owner of a data folder. Safe to use from several threads; one ingest runs at a time.
+
+    Opening takes the folder's exclusive lock and brings the vector index in line with the
+    catalog. Raises `LibraryInUseError`, which names the address of the server that has it.
+    """
+
+    def __init__(
+        self, home: Path, embedder: Embedder, *, max_document_bytes: int = MAX_DOCUMENT_BYTES
+    ):
+        self.home = home
+        self.embedder = embedder
+        self.max_document_bytes = max_document_bytes
+        home.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(home / "owner.lock")
+        self._ingesting = threading.Lock()
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise _in_use(home) from error
+        try:
+            self.catalog = Catalog(home / "catalog.sqlite3")
+            self.vectors = VectorIndex(home / "vectors")
+            self.repaired = reconcile(catalog=self.catalog, vectors=self.vectors)
+        except BaseException:  # whatever it was, the next process must find the folder free
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Release everything; the folder can be opened again at once."""
+        withdraw_address(self.home)
+        self.vectors.close()
+        self.catalog.close()
+        self._lock.release()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def ingest(
+        self, upload: Upload, *, progress: Progress = lambda _done, _total: None
+    ) -> Ingested:
+        """Load, chunk, embed and publish one file. Raises what `load` and `ingest` raise."""
+        check_collection(upload.collection)
+        self.check_size(len(upload.data), upload.name)
+        source = upload.source or upload.name
+        if not source or len(source) > MAX_SOURCE_CHARACTERS or not source.isprintable():
+            raise InvalidNameError(
+                "A document's source is 1 to 1000 printable characters.",
+                fix="Send a shorter `source`, or a file name.",
+            )
+        document = build_document(
+            upload.data,
+            name=upload.name,
+            collection=upload.collection,
+            source=source,
+            title=upload.title,
+        )
+        with self._ingesting:
+            return ingest(
+                document,
+                catalog=self.catalog,
+                vectors=self.vectors,
+                embedder=self.embedder,
+                progress=progress,
+            )
+
+    def check_size(self, size: int, name: str) -> None:
+        """Raise for a file of no bytes, or of too many to be read into memory."""
+        if size == 0:
+            raise EmptyDocumentError(f"{name} has 0 bytes.")
+        if size > self.max_document_bytes:
+            raise DocumentTooLargeError(
+                f"{name} has {size:,} bytes; the limit is {self.max_document_bytes:,}."
+            )
+
+    def search(
+        self, query: str, *, collection: str = DEFAULT_COLLECTION, limit: int = 8
+    ) -> list[Hit]:
+        """Give the best passages for a query. Raises `CollectionNotFoundError`."""
+        return search(
+            query,
+            collection=collection,
+            limit=limit,
+            catalog=self.catalog,
+            vectors=self.vectors,
+            embedder=self.embedder,
+        )
+
+    def documents(self, collection: str | None = None) -> list[DocumentRecord]:
+        """List the live documents, by title."""
+        return self.catalog.records(collection)
+
+    def document(self, document_id: str) -> Document:
+        """Give a live document with its text. Raises `DocumentNotFoundError`."""
+        return self.catalog.document(document_id)
+
+    def delete(self, document_id: str) -> None:
+        """Delete a document. Raises `DocumentNotFoundError`."""
+        with self._ingesting:
+            remove(document_id, catalog=self.catalog, vectors=self.vectors)
+
+
+def check_collection(name: str) -> None:
+    """Raise `InvalidNameError` for what cannot be a collection's name."""
+    if not COLLECTION_NAME.fullmatch(name):
+        raise InvalidNameError(
+            f"{name[:120]!r} cannot be a collection's name.",
+            fix="Use 1 to 100 letters, digits, spaces, dots, dashes or underscores.",
+        )
+
+
+def announce_address(home: Path, address: str) -> None:
+    """Write down where the folder's server listens, for `read_address`."""
+    draft = home / "server.json.new"
+    draft.write_text(json.dumps({"address": address, "pid": os.getpid()}))
+    draft.replace(home / "server.json")
+
+
+def withdraw_address(home: Path) -> None:
+    """Take the server's address back."""
+    (home / "server.json").unlink(missing_ok=True)
+
+
+def read_address(home: Path) -> str | None:
+    """Give the address that the folder's owner announced; it may be dead since."""
+    try:
+        return str(json.loads((home / "server.json").read_text())["address"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+
+
+def _in_use(home: Path) -> LibraryInUseError:
+    address = read_address(home)
+    where = f" It is the server at {address}." if address else ""
+    return LibraryInUseError(
+        f"Another process is using the data folder {home}.{where}",
+        fix="Ask that server, stop it, or set FOOTNOTE_HOME to another folder.",
+    )
