@@ -124,6 +124,10 @@ class Catalog:
             self._db().execute("SELECT name, embedder, dimension FROM collections ORDER BY name")
         )
 
+    def has_collection(self, name: str) -> bool:
+        """Say whether a collection was ever ingested into."""
+        return any(name == known for known, _, _ in self.collections())
+
     def collection_number(self, name: str) -> int:
         """Give a collection's number. Raises `CollectionNotFoundError`."""
         row = (

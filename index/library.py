@@ -131,7 +131,12 @@ class Library:
     def search(
         self, query: str, *, collection: str = DEFAULT_COLLECTION, limit: int = 8
     ) -> list[Hit]:
-        """Give the best passages for a query. Raises `CollectionNotFoundError`."""
+        """Give the best passages for a query. Raises `CollectionNotFoundError`.
+
+        The default collection always exists; before its first document it finds nothing.
+        """
+        if collection == DEFAULT_COLLECTION and not self.catalog.has_collection(collection):
+            return []
         return search(
             query,
             collection=collection,
@@ -142,7 +147,9 @@ class Library:
         )
 
     def documents(self, collection: str | None = None) -> list[DocumentRecord]:
-        """List the live documents, by title."""
+        """List the live documents, by title. Raises `CollectionNotFoundError`."""
+        if collection == DEFAULT_COLLECTION and not self.catalog.has_collection(collection):
+            return []
         return self.catalog.records(collection)
 
     def document(self, document_id: str) -> Document:

@@ -1,0 +1,1 @@
+"""A question into a cited, verified answer. This package knows nothing of HTTP."""

@@ -1,0 +1,160 @@
+"""The composition root: the only place where collaborators are built.
+
+Every entry point (the command line, the API, an evaluation, a test) comes through here; a keyword
+swaps a collaborator for another.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from index.embed import SentenceTransformerEmbedder
+from index.library import Library
+from index.types import Embedder
+from qa.errors import ModelSettingError
+from qa.settings import Settings
+from qa.types import LARGE, SMALL
+from qa.weights import EMBEDDERS, LOCAL_MODELS, Progress, Weights, ensure
+
+if TYPE_CHECKING:
+    from qa.chain import Chain
+    from qa.models import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """All that answers questions: an open library, a reader, the chain, and its executor."""
+
+    settings: Settings
+    library: Library
+    reader: Reader
+    chain: Chain
+    searching: Executor
+
+    def close(self) -> None:
+        """Release everything, the last built first."""
+        self.reader.close()
+        self.searching.shutdown(cancel_futures=True)
+        self.library.close()
+
+
+def needed_weights(settings: Settings) -> list[Weights]:
+    """List the shipped models that these settings use."""
+    needed = [EMBEDDERS[settings.embedder]] if settings.embedder in EMBEDDERS else []
+    if settings.base_url is None and settings.model in LOCAL_MODELS:
+        needed.append(LOCAL_MODELS[settings.model])
+    return needed
+
+
+def build_embedder(settings: Settings, progress: Progress = lambda *_: None) -> Embedder:
+    """Build the embedder, fetching its weights; the model itself is loaded at first use."""
+    weights = EMBEDDERS.get(settings.embedder)
+    if weights is None:
+        return _foreign_embedder(settings)
+    folder = ensure(weights, settings.cache_path, progress)
+    return SentenceTransformerEmbedder(
+        str(folder), label=weights.name, dimension=384, precision=settings.precision
+    )
+
+
+def build_library(settings: Settings, *, embedder: Embedder | None = None) -> Library:
+    """Open the data folder. Raises `StorageError`."""
+    return Library(
+        settings.home_path,
+        embedder or build_embedder(settings),
+        max_document_bytes=settings.max_document_bytes,
+    )
+
+
+def build_reader(settings: Settings, progress: Progress = lambda *_: None) -> Reader:
+    """Build the language model that the settings name; the local one begins to load.
+
+    Raises `ModelError`.
+    """
+    from qa.models import PlainReader, openai_compatible, provided  # noqa: PLC0415  LangChain
+
+    if settings.base_url is not None:
+        key = settings.api_key.get_secret_value() if settings.api_key else "none"
+        model = openai_compatible(
+            settings.model,
+            settings.base_url,
+            key,
+            answer_tokens=LARGE.answer_tokens,
+            timeout=settings.model_timeout,
+        )
+        return PlainReader(settings.model, model)
+    if settings.model in LOCAL_MODELS:
+        return _local_reader(settings, LOCAL_MODELS[settings.model], progress)
+    if ":" not in settings.model:
+        raise ModelSettingError(
+            f"FOOTNOTE_MODEL={settings.model!r} names no model.",
+            fix=f"Use one of {', '.join(LOCAL_MODELS)}, a LangChain `provider:model`, or set "
+            "FOOTNOTE_BASE_URL to the server that has it.",
+        )
+    model = provided(
+        settings.model, answer_tokens=LARGE.answer_tokens, timeout=settings.model_timeout
+    )
+    return PlainReader(settings.model, model)
+
+
+def build_service(
+    settings: Settings, *, library: Library | None = None, reader: Reader | None = None
+) -> Service:
+    """Build all that answers questions; what is given is used as it is, and owned from now on."""
+    from qa.chain import Limits, build_chain  # noqa: PLC0415  LangChain takes a second
+    from qa.gate import Gate  # noqa: PLC0415
+    from qa.retriever import FootnoteRetriever  # noqa: PLC0415
+
+    owned = library or build_library(settings)
+    reading = reader or build_reader(settings)
+    local = settings.base_url is None and settings.model in LOCAL_MODELS
+    gate = Gate(slots=1 if local else settings.slots, queue=settings.queue)
+    searching = ThreadPoolExecutor(max_workers=2, thread_name_prefix="search")
+
+    def retriever(collection: str) -> FootnoteRetriever:
+        return FootnoteRetriever(
+            library=owned, collection=collection, limit=settings.passages, executor=searching
+        )
+
+    limits = Limits(
+        question_characters=settings.max_question_characters,
+        evidence_sentences=settings.evidence_sentences,
+        evidence_characters=settings.evidence_characters,
+    )
+    chain = build_chain(retriever, reading, gate, limits)
+    return Service(settings, owned, reading, chain, searching)
+
+
+def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> Reader:
+    from qa.llama import LlamaOptions, LlamaServer  # noqa: PLC0415
+    from qa.models import LocalReader  # noqa: PLC0415  LangChain takes a second
+
+    folder = ensure(weights, settings.cache_path, progress)
+    settings.home_path.mkdir(parents=True, exist_ok=True)
+    options = LlamaOptions(
+        model=folder / weights.main,
+        alias=weights.name,
+        log=settings.home_path / "model.log",
+        threads=settings.threads,
+        context=settings.context_tokens,
+    )
+    server = LlamaServer(options)
+    server.start()
+    return LocalReader(weights.name, server, profile=SMALL, timeout=settings.model_timeout)
+
+
+def _foreign_embedder(settings: Settings) -> Embedder:
+    # The dimension is only known once the model is loaded; a foreign model is loaded at once.
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415  five seconds
+
+    model = SentenceTransformer(settings.embedder, device="cpu")
+    dimension = model.get_embedding_dimension()
+    return SentenceTransformerEmbedder(
+        settings.embedder,
+        label=Path(settings.embedder).name,
+        dimension=int(dimension or 0),
+        precision=settings.precision,
+    )

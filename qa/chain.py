@@ -1,0 +1,266 @@
+"""The retrieval chain, one LangChain runnable that streams events.
+
+`rewrite | retrieve | choose | read | prove`: each step takes what the one before it gives. The
+chain is asynchronous and is streamed with `astream`, which gives tuples of events, or run whole
+with `ainvoke`, which gives all of them in one tuple; the last event holds the `Answer`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+
+from index.types import Hit
+from qa.citations import MARKER, cite, ground, parse_markers, split_stream
+from qa.conversation import stand_alone
+from qa.errors import (
+    EmptyQuestionError,
+    ModelError,
+    ModelUnavailableError,
+    QuestionTooLongError,
+)
+from qa.evidence import select
+from qa.gate import Gate
+from qa.models import Reader
+from qa.prompts import NOT_STATED, cited_messages, quote_messages, says_not_stated
+from qa.retriever import read_hits
+from qa.types import (
+    Answer,
+    Ask,
+    Cited,
+    Ended,
+    Event,
+    Evidence,
+    Refusal,
+    RefusalCode,
+    Refused,
+    Started,
+    Timings,
+    Token,
+)
+from qa.verify import check_answer, check_question
+
+Retrievers: TypeAlias = Callable[[str], BaseRetriever]
+"""Given a collection's name, its retriever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question on its way through the chain; `began` and `found` are `perf_counter` seconds."""
+
+    ask: Ask
+    began: float
+    question: str
+    hits: tuple[Hit, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    refusal: Refusal | None = None
+    found: float = 0.0
+
+
+Piece: TypeAlias = Turn | str
+"""What the reader streams: the turn first, then the model's text."""
+Chain: TypeAlias = Runnable[Ask, tuple[Event, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a question (`characters`) and of its evidence; None leaves it to the model's."""
+
+    question_characters: int = 2000
+    evidence_sentences: int | None = None
+    evidence_characters: int | None = None
+
+
+def build_chain(
+    retrievers: Retrievers, reader: Reader, gate: Gate, limits: Limits | None = None
+) -> Chain:
+    """Compose the chain. Its errors are `BadInputError`, `NotFoundError` and `ModelError`."""
+    bounds = limits or Limits()
+
+    async def rewrite(ask: Ask) -> Turn:
+        began = time.perf_counter()
+        question = check_length(ask.question, bounds.question_characters)
+        if ask.history:
+            async with gate.enter():
+                question = await _rewrite(question, ask, reader)
+        return Turn(ask, began, question)
+
+    async def retrieve(turn: Turn) -> Turn:
+        documents = await retrievers(turn.ask.collection).ainvoke(turn.question)
+        hits = tuple(read_hits(documents))
+        return replace(turn, hits=hits, found=time.perf_counter())
+
+    def choose(turn: Turn) -> Turn:
+        profile = reader.profile
+        evidence = select(
+            turn.hits,
+            sentences=bounds.evidence_sentences or profile.sentences,
+            characters=bounds.evidence_characters or profile.characters,
+        )
+        return replace(turn, evidence=evidence, refusal=refuse_early(turn.question, turn.hits))
+
+    async def read(turns: AsyncIterator[Turn]) -> AsyncIterator[Piece]:
+        async for turn in turns:
+            yield turn
+            if turn.refusal is None:
+                async with gate.enter():
+                    async for text in _read(turn, reader):
+                        yield text
+
+    async def prove(pieces: AsyncIterator[Piece]) -> AsyncIterator[tuple[Event, ...]]:
+        turn: Turn | None = None
+        shown = Shown()
+        async for piece in pieces:
+            if isinstance(piece, Turn):
+                turn = piece
+                rewritten = turn.question != turn.ask.question.strip()
+                yield (Started(turn.question, reader.name, rewritten),)
+            elif text := shown.add(piece):
+                yield (Token(text),)
+        if turn is None:
+            return
+        if turn.refusal is None and (rest := shown.finish()):
+            yield (Token(rest),)
+        yield conclude(turn, shown, reader.name)
+
+    return (
+        RunnableLambda(rewrite, name="rewrite")
+        | RunnableLambda(retrieve, name="retrieve")
+        | RunnableLambda(choose, name="choose")
+        | RunnableGenerator(read, name="read")
+        | RunnableGenerator(prove, name="prove")
+    )
+
+
+def check_length(question: str, most: int) -> str:
+    """Give the question without white space around it.
+
+    Raises `EmptyQuestionError` or `QuestionTooLongError`.
+    """
+    stripped = question.strip()
+    if not any(c.isalnum() for c in stripped):
+        raise EmptyQuestionError("The question is empty.")
+    if len(stripped) > most:
+        raise QuestionTooLongError(
+            f"The question has {len(stripped):,} characters; the limit is {most:,}."
+        )
+    return stripped
+
+
+def refuse_early(question: str, hits: tuple[Hit, ...]) -> Refusal | None:
+    """Refuse what no reading could answer."""
+    if not hits:
+        return Refusal(RefusalCode.NOTHING_INDEXED, "There are no documents here yet.")
+    return check_question(question, hits)
+
+
+class Shown:
+    """What of a model's text may be shown while it is still being written.
+
+    Markers are taken out, and nothing is shown that may yet turn out to be the refusal's words.
+    """
+
+    def __init__(self) -> None:
+        self.raw = ""
+        self.first: float | None = None
+        self._held = ""
+        self._sent = ""
+
+    def add(self, piece: str) -> str:
+        """Take the next piece of the model's text; give what can be shown now."""
+        self.raw += piece
+        if self.first is None and self.raw.strip():
+            self.first = time.perf_counter()
+        self._held += piece
+        begun = self.raw.lstrip().upper()
+        if NOT_STATED.startswith(begun) or begun.startswith(NOT_STATED):
+            return ""
+        text, self._held = split_stream(self._held)
+        return self._send(text)
+
+    def finish(self) -> str:
+        """Give what was still held back, where it turned out to be text."""
+        rest, self._held = self._held, ""
+        if says_not_stated(self.raw):
+            return ""
+        return self._send(MARKER.sub("", rest)).rstrip()
+
+    def _send(self, text: str) -> str:
+        fresh = text if self._sent else text.lstrip()
+        self._sent += fresh
+        return fresh
+
+
+def conclude(turn: Turn, shown: Shown, model: str) -> tuple[Event, ...]:
+    """Resolve, verify, and give the stream's last events."""
+    parsed = parse_markers(shown.raw.strip(), len(turn.evidence))
+    refusal = turn.refusal
+    claims = ground(parsed, turn.question, turn.evidence)
+    if refusal is None and says_not_stated(parsed.text):
+        refusal = Refusal(RefusalCode.NOT_STATED, "The documents found do not say.")
+    if refusal is None:
+        refusal = check_answer(turn.question, parsed.text, claims, turn.evidence)
+    citations = () if refusal else cite(parsed.text, claims, turn.evidence)
+    answer = Answer(
+        question=turn.question,
+        answered=refusal is None,
+        text="" if refusal else parsed.text,
+        refusal=refusal,
+        citations=citations,
+        passages=turn.hits,
+        model=model,
+        timings=_time(turn, shown),
+        evidence=turn.evidence,
+        dropped_markers=parsed.dropped,
+    )
+    if refusal:
+        return (Refused(answer),)
+    return (*(Cited(c) for c in citations), Ended(answer))
+
+
+def answer_of(events: tuple[Event, ...]) -> Answer:
+    """Give the answer that a chain's events end with."""
+    last = events[-1]
+    if isinstance(last, Ended | Refused):
+        return last.answer
+    raise ValueError("The events do not end with an answer.")
+
+
+async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str]:
+    build = quote_messages if reader.profile.quotes_only else cited_messages
+    with _translated(reader.name):
+        model = await reader.chat()
+        async for chunk in model.astream(build(turn.question, turn.evidence)):
+            yield str(chunk.text)
+
+
+async def _rewrite(question: str, ask: Ask, reader: Reader) -> str:
+    with _translated(reader.name):
+        return await stand_alone(question, ask.history, await reader.chat())
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # every provider raises its own tree; this is where they meet ours
+        message = f"{name} broke off: {type(error).__name__}: {error}"
+        raise ModelUnavailableError(message) from error
+
+
+def _time(turn: Turn, shown: Shown) -> Timings:
+    now = time.perf_counter()
+    return Timings(
+        retrieve=turn.found - turn.began,
+        read=now - turn.found,
+        total=now - turn.began,
+        first_token=None if shown.first is None else shown.first - turn.began,
+    )

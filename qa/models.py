@@ -1,0 +1,129 @@
+"""`local` or any LangChain `provider:model` -> a reader: something that gives a chat model.
+
+A reader is asked for its chat model at each question, because the local one moves to a new port
+when its process is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from langchain_core.language_models import BaseChatModel
+
+from qa.errors import ModelSettingError
+from qa.llama import LlamaServer
+from qa.types import LARGE, SMALL, Profile
+
+LOADING_SECONDS = 60.0
+"""How long a question waits for the local model to load."""
+
+
+class Reader(Protocol):
+    """A language model and how it is best asked."""
+
+    @property
+    def name(self) -> str:
+        """The model, as it is shown with its answers."""
+
+    @property
+    def profile(self) -> Profile:
+        """Its way of being asked, and its budget."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a question would be answered without waiting for a load."""
+
+    async def chat(self) -> BaseChatModel:
+        """Give the chat model. Raises `ModelError`."""
+
+    def close(self) -> None:
+        """Release what the reader holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainReader:
+    """A chat model as it is: any provider's, or a scripted one."""
+
+    name: str
+    model: BaseChatModel
+    profile: Profile = LARGE
+    ready: bool = True
+
+    async def chat(self) -> BaseChatModel:
+        """Give the model."""
+        return self.model
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""
+
+
+class LocalReader:
+    """The shipped model in its child process, spoken to with the OpenAI protocol."""
+
+    def __init__(self, name: str, server: LlamaServer, *, profile: Profile = SMALL, timeout: float):
+        self.name = name
+        self.profile = profile
+        self._server = server
+        self._timeout = timeout
+        self._model: tuple[str, BaseChatModel] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the model is loaded."""
+        return self._server.ready
+
+    async def chat(self) -> BaseChatModel:
+        """Give a chat model at the child's present address, waiting for it to load."""
+        address = await asyncio.to_thread(self._server.address, LOADING_SECONDS)
+        if self._model is None or self._model[0] != address:
+            model = openai_compatible(
+                self.name,
+                f"{address}/v1",
+                self._server.key,
+                answer_tokens=self.profile.answer_tokens,
+                timeout=self._timeout,
+            )
+            self._model = (address, model)
+        return self._model[1]
+
+    def close(self) -> None:
+        """End the child process."""
+        self._server.close()
+
+
+def openai_compatible(
+    name: str, base_url: str, key: str, *, answer_tokens: int, timeout: float
+) -> BaseChatModel:
+    """Build a chat model for any server that speaks the OpenAI protocol; `timeout` in seconds."""
+    from langchain_openai import ChatOpenAI  # noqa: PLC0415  a second and a half
+    from pydantic import SecretStr  # noqa: PLC0415
+
+    return ChatOpenAI(
+        model=name,
+        base_url=base_url,
+        api_key=SecretStr(key),
+        temperature=0.0,
+        max_completion_tokens=answer_tokens,
+        timeout=timeout,
+        max_retries=0,
+        stream_usage=False,
+        use_responses_api=False,
+    )
+
+
+def provided(name: str, *, answer_tokens: int, timeout: float) -> BaseChatModel:
+    """Build what LangChain calls `provider:model`. Raises `ModelSettingError`."""
+    from langchain.chat_models import init_chat_model  # noqa: PLC0415  a second
+
+    try:
+        return init_chat_model(
+            name, temperature=0.0, max_tokens=answer_tokens, timeout=timeout, max_retries=0
+        )
+    except (ImportError, ValueError) as error:
+        raise ModelSettingError(
+            f"FOOTNOTE_MODEL={name!r} cannot be built: {error}",
+            fix="Use `local`, `local:0.5b`, or a LangChain `provider:model` whose package and key "
+            "are installed; for an OpenAI-compatible server set FOOTNOTE_BASE_URL too.",
+        ) from error

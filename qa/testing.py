@@ -1,0 +1,83 @@
+"""A shipped fake: a chat model that follows a script, for this project's tests and its users'."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import Field
+
+Script = Callable[[str], str]
+"""Given the last message's text, what the model replies."""
+
+
+class ScriptedChatModel(BaseChatModel):
+    """A chat model whose replies come from `script`; it streams them a word at a time.
+
+    `asked` collects every prompt's last message, so that a test can see what was shown.
+    A reply that is an exception is raised in the middle of the stream.
+    """
+
+    script: Callable[[str], str | Exception]
+    asked: list[str] = Field(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _reply(self, messages: Sequence[BaseMessage]) -> str | Exception:
+        shown = str(messages[-1].text)
+        self.asked.append(shown)
+        return self.script(shown)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        del stop, run_manager, kwargs
+        reply = self._reply(messages)
+        if isinstance(reply, Exception):
+            raise reply
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(reply))])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        del stop, run_manager, kwargs
+        yield from _pieces(self._reply(messages))
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        del stop, run_manager, kwargs
+        for piece in _pieces(self._reply(messages)):
+            yield piece
+
+
+def always(reply: str) -> Script:
+    """Give a script of one reply."""
+    return lambda _shown: reply
+
+
+def _pieces(reply: str | Exception) -> Iterator[ChatGenerationChunk]:
+    text = "Half of an" if isinstance(reply, Exception) else reply
+    for place, word in enumerate(text.split(" ")):
+        piece = word if place == 0 else f" {word}"
+        yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
+    if isinstance(reply, Exception):
+        raise reply

@@ -1,0 +1,177 @@
+"""The nouns of an answer. All are frozen; offsets count Unicode code points, half-open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from index.types import Hit
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question as it arrived. `history` holds the conversation so far, oldest first."""
+
+    question: str
+    collection: str
+    history: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An earlier question and what was answered."""
+
+    question: str
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A sentence shown to the model: `text` is the source's own, `number` counts from 1."""
+
+    number: int
+    document_id: str
+    title: str
+    start: int
+    end: int
+    text: str
+    section: str | None = None
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A span of a source that carries a span of the answer.
+
+    `document.text[start:end] == quote`, always; `answer[answer_start:answer_end]` is the claim.
+    """
+
+    marker: int
+    document_id: str
+    title: str
+    quote: str
+    start: int
+    end: int
+    page: int | None
+    section: str | None
+    answer_start: int
+    answer_end: int
+
+    @property
+    def url(self) -> str:
+        """The view of the source with this span highlighted, relative to the service."""
+        return f"/documents/{self.document_id}/view#{self.start}-{self.end}"
+
+
+class RefusalCode(StrEnum):
+    """Why there is no answer."""
+
+    NOTHING_INDEXED = "nothing_indexed"
+    NOTHING_FOUND = "nothing_found"
+    NAME_NOT_IN_EVIDENCE = "name_not_in_evidence"
+    NUMBER_NOT_IN_EVIDENCE = "number_not_in_evidence"
+    NOT_STATED = "not_stated"
+    UNSUPPORTED_NUMBER = "unsupported_number"
+    UNSUPPORTED_NAME = "unsupported_name"
+    UNSUPPORTED_ANSWER = "unsupported_answer"
+    CONTRADICTED = "contradicted"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reason for people (`message`) and for programs (`code`, and the `terms` it turned on)."""
+
+    code: RefusalCode
+    message: str
+    terms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds, by step; `first_token` counts from the question's arrival, None where none came."""
+
+    retrieve: float = 0.0
+    read: float = 0.0
+    total: float = 0.0
+    first_token: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of a question: an answer with its citations, or a refusal with its reason.
+
+    `passages` are the nearest ones either way. `dropped_markers` counts the model's markers that
+    pointed at nothing.
+    """
+
+    question: str
+    answered: bool
+    text: str
+    refusal: Refusal | None
+    citations: tuple[Citation, ...]
+    passages: tuple[Hit, ...]
+    model: str
+    timings: Timings
+    evidence: tuple[Evidence, ...] = ()
+    dropped_markers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The stream begins; `question` is what is looked up, rewritten where a follow-up was asked."""
+
+    question: str
+    model: str
+    rewritten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The next piece of the answer's text, not yet verified."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A verified citation."""
+
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The verified answer; the last event."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No answer; the last event. Tokens sent before it are withdrawn."""
+
+    answer: Answer
+
+
+Event: TypeAlias = Started | Token | Cited | Ended | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a model is best asked.
+
+    `quotes_only` asks for the shortest answer and leaves the markers to code, which is what a small
+    model does best; otherwise sentences with `[n]` markers are asked for. `sentences` and
+    `characters` bound the evidence, `answer_tokens` the reply.
+    """
+
+    quotes_only: bool
+    sentences: int
+    characters: int
+    answer_tokens: int
+    stop: tuple[str, ...] = field(default=())
+
+
+SMALL = Profile(quotes_only=True, sentences=4, characters=560, answer_tokens=64)
+LARGE = Profile(quotes_only=False, sentences=24, characters=6000, answer_tokens=500)

@@ -1,0 +1,106 @@
+"""What stands in a text: its words, numbers and names, in forms that can be compared. Pure.
+
+English is what the stop words and number words know; in other languages less is recognised, so
+less is checked, and nothing is refused for it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\d.,]*\d|\d", re.UNICODE)
+NUMBER = re.compile(r"\d[\d.,\u00a0\u202f]*\d|\d")
+MONTHS = (
+    "january february march april may june july august september october november december".split()
+)
+NUMBER_WORDS = {
+    word: str(value)
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen sixteen seventeen eighteen nineteen twenty".split()
+    )
+} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80",
+     "ninety": "90", "hundred": "100", "first": "1", "second": "2", "third": "3", "fourth": "4",
+     "fifth": "5", "once": "1", "twice": "2"}
+FUNCTION_WORDS = frozenset(
+    "a an the of in on at to for from by with and or but nor so as if than then that this these "
+    "those it its he she they we you i his her their our your my him them us me is are was were be "
+    "been being am do does did done have has had having will would can could shall should may "
+    "might must not no yes what which who whom whose when where why how there here about into "
+    "over under after before between during through also only such very much many more most any "
+    "some all each every both few other another same own s t just still yet ever according "
+    "name give tell list describe explain please".split()
+)
+NEGATIONS = frozenset("not no never neither nor without cannot none nobody nothing".split())
+
+
+def stem(word: str) -> str:
+    """Fold case, accents and the commonest English endings, so that forms of a word compare."""
+    folded = unicodedata.normalize("NFKD", word.casefold())
+    folded = "".join(c for c in folded if not unicodedata.combining(c))
+    folded = re.sub(r"['’]s?$", "", folded)
+    for ending in ("ingly", "edly", "ies", "ing", "ed", "es", "s", "e", "y", "i"):
+        if folded.endswith(ending) and len(folded) - len(ending) >= 3:  # noqa: PLR2004  "is", "red"
+            return folded[: -len(ending)]
+    return folded
+
+
+def words(text: str) -> list[str]:
+    """List the words and numbers of a text as they stand."""
+    return WORD.findall(text)
+
+
+def stems(text: str) -> set[str]:
+    """Give the stems of all words of a text; parts of hyphenated and possessive words count."""
+    return {stem(word) for word in words(text)}
+
+
+def content_stems(text: str) -> list[str]:
+    """List the distinct stems of the words that carry meaning, in order; numbers are left out."""
+    found = (w for w in words(text) if not w[0].isdigit() and w.casefold() not in FUNCTION_WORDS)
+    return list(dict.fromkeys(stem(w) for w in found))
+
+
+def numbers(text: str) -> list[str]:
+    """List the distinct numbers written in digits, without separators: "1,000.50" is "1000.5"."""
+    return list(dict.fromkeys(_plain(n) for n in NUMBER.findall(text)))
+
+
+def known_numbers(text: str) -> set[str]:
+    """Give every number that a text states, in digits or in words."""
+    spelled = {NUMBER_WORDS[w.casefold()] for w in words(text) if w.casefold() in NUMBER_WORDS}
+    return set(numbers(text)) | spelled
+
+
+def names(text: str) -> list[str]:
+    """List the words that are written as names: capitalised inside a sentence, or with digits off.
+
+    A sentence's first word counts only where a second capital follows it, or where it stands alone:
+    its capital may be the sentence's.
+    """
+    found: list[str] = []
+    for sentence in re.split(r"(?<=[.!?:;])\s+|\n+", text):
+        tokens = [w for w in words(sentence) if not w[0].isdigit()]
+        for place, token in enumerate(tokens):
+            if not _is_capitalised(token):
+                continue
+            alone = len(tokens) == 1
+            followed = place + 1 < len(tokens) and _is_capitalised(tokens[place + 1])
+            shouted = token.isupper() and len(token) > 1
+            if place > 0 or alone or followed or shouted:
+                found.append(token)
+    return list(dict.fromkeys(found))
+
+
+def _is_capitalised(token: str) -> bool:
+    folded = token.casefold()
+    return token[0].isupper() and len(token) > 1 and folded not in FUNCTION_WORDS
+
+
+def _plain(number: str) -> str:
+    digits = re.sub(r"[,\u00a0\u202f](?=\d{3}(?:\D|$))", "", number).rstrip(".,")
+    digits = digits.replace(",", ".")
+    if digits.count(".") == 1:
+        digits = digits.rstrip("0").rstrip(".") if digits[-1] == "0" else digits
+    return digits.lstrip("0") or "0"
