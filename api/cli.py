@@ -1,0 +1,160 @@
+"""The command line: `footnote serve | ingest | ask | search | documents | weights`.
+
+Nothing heavy is imported until a command needs it, so that help comes at once. Where a server has
+the data folder, commands talk to it; otherwise they open the folder themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from index.errors import FootnoteError
+
+app = typer.Typer(
+    name="footnote",
+    help="Ask your documents, and see where each answer stands.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection of documents.")]
+Url = Annotated[str | None, typer.Option("--url", help="A server to ask, instead of the one here.")]
+
+
+def main() -> NoReturn:
+    """Run the command line; an error of ours is a line and a hint, not a traceback."""
+    try:
+        app()
+    except FootnoteError as error:
+        fail(str(error), error.fix)
+    sys.exit(0)
+
+
+def fail(message: str, fix: str) -> NoReturn:
+    """Print an error and what to do, and end with exit code 1."""
+    typer.echo(f"footnote: {message}", err=True)
+    if fix:
+        typer.echo(f"  {fix}", err=True)
+    sys.exit(1)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [8000].")] = None,
+    ingest: Annotated[
+        list[Path] | None, typer.Option(help="A file or folder to ingest first; may be repeated.")
+    ] = None,
+) -> None:
+    """Serve the HTTP API, fetching the models on the first run."""
+    from api.serving import run  # noqa: PLC0415
+    from qa.settings import Settings  # noqa: PLC0415
+
+    changes = {k: v for k, v in {"host": host, "port": port}.items() if v is not None}
+    run(Settings(**changes), tuple(ingest or ()))  # type: ignore[arg-type]  # values of two fields
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
+    collection: Collection = "default",
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Make files searchable; the same file again changes nothing."""
+    from api.session import open_session  # noqa: PLC0415
+    from api.terminal import ingest_files, print_json  # noqa: PLC0415
+
+    with open_session(url, reading=False) as session:
+        outcomes = ingest_files(session.ingest, paths, collection, quiet=as_json)
+    if as_json:
+        print_json({"documents": outcomes})
+    if any("problem" in outcome for outcome in outcomes):
+        sys.exit(1)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.", show_default=False)],
+    collection: Collection = "default",
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a question with numbered footnotes, or say why not."""
+    from api.session import open_session  # noqa: PLC0415
+    from api.terminal import AnswerPrinter, print_json, spinner  # noqa: PLC0415
+
+    with open_session(url, reading=True) as session:
+        if as_json:
+            with spinner("thinking"):
+                answer = session.ask(question, collection)
+            print_json(answer)
+        else:
+            printer = AnswerPrinter()
+            with spinner("thinking") as waiting:
+                answer = session.ask(question, collection, on_token=printer.token(waiting))
+            printer.finish(answer)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="The query.", show_default=False)],
+    collection: Collection = "default",
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many passages.")] = 5,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Find passages, without a language model."""
+    from api.session import open_session  # noqa: PLC0415
+    from api.terminal import print_json, print_passages, spinner  # noqa: PLC0415
+
+    with open_session(url, reading=False) as session, spinner("searching"):
+        found: dict[str, Any] = session.search(query, collection, limit)
+    if as_json:
+        print_json(found)
+    else:
+        print_passages(found["passages"])
+
+
+@app.command()
+def documents(
+    collection: Annotated[
+        str | None, typer.Option("--collection", "-c", help="Of one collection only.")
+    ] = None,
+    delete: Annotated[str | None, typer.Option(help="Delete the document of this id.")] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """List the documents, or delete one."""
+    from api.session import open_session  # noqa: PLC0415
+    from api.terminal import print_documents, print_json  # noqa: PLC0415
+
+    with open_session(url, reading=False) as session:
+        if delete is not None:
+            session.delete(delete)
+        found: dict[str, Any] = session.documents(collection)
+    if as_json:
+        print_json(found)
+    else:
+        print_documents(found["documents"])
+
+
+@app.command()
+def weights() -> None:
+    """Fetch the models' files, or go on with an interrupted fetch, and check their SHA-256."""
+    from api.terminal import fetch_weights  # noqa: PLC0415
+    from qa.settings import Settings  # noqa: PLC0415
+
+    for folder in fetch_weights(Settings()):
+        typer.echo(folder)
+
+
+if __name__ == "__main__":
+    main()

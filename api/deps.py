@@ -1,0 +1,47 @@
+"""What routes need: the service, once it is there."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from index.library import Library
+from qa.bootstrap import Service
+
+
+@dataclass(slots=True)
+class Running:
+    """The service of a running app, and the one thread that ingests.
+
+    `warm` is set when a first question would wait for nothing.
+    """
+
+    service: Service
+    ingesting: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="ingest")
+    )
+    warm: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def waiting(self) -> list[str]:
+        """What a question would still wait for."""
+        missing = [] if self.warm.is_set() else ["embedder"]
+        return missing if self.service.reader.ready else [*missing, "model"]
+
+
+def get_running(request: Request) -> Running:
+    """Give what the app's lifespan built."""
+    return cast("Running", request.app.state.running)
+
+
+def get_library(running: Annotated[Running, Depends(get_running)]) -> Library:
+    """Give the open library."""
+    return running.service.library
+
+
+RunningDep = Annotated[Running, Depends(get_running)]
+LibraryDep = Annotated[Library, Depends(get_library)]

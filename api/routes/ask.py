@@ -1,0 +1,83 @@
+"""Questions: `POST /v1/ask`, as JSON or as a stream, and `POST /v1/search`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from api.deps import RunningDep
+from api.events import HEADERS, MEDIA_TYPE, encode
+from api.schemas import (
+    AnswerResponse,
+    AskRequest,
+    PassageBody,
+    Problem,
+    SearchRequest,
+    SearchResponse,
+)
+from index.library import check_collection
+from qa.chain import answer_of, check_length
+from qa.types import Event
+
+router = APIRouter(prefix="/v1", tags=["questions"])
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text}
+    for status, text in {
+        404: "There is no such collection",
+        422: "The question is empty, too long, or not of the right form",
+        503: "The model is busy or not there; try again",
+    }.items()
+}
+
+
+@router.post(
+    "/ask",
+    response_model=AnswerResponse,
+    responses={
+        **PROBLEMS,
+        200: {
+            "description": "JSON, or server-sent events where `stream` is true or accepted: "
+            "start, token, citation, then end, refused or error",
+            "content": {MEDIA_TYPE: {}},
+        },
+    },
+)
+async def ask(body: AskRequest, request: Request, running: RunningDep) -> Any:
+    """Answer a question with verified citations, or refuse with a reason and the nearest passages."""
+    check_collection(body.collection)
+    chain = running.service.chain
+    question = body.to_ask()
+    if not (body.stream or MEDIA_TYPE in request.headers.get("accept", "")):
+        return AnswerResponse.of(answer_of(await chain.ainvoke(question)))
+    groups = chain.astream(question)
+    # The first event comes before the status is sent, so that a bad request has its own status.
+    first = await anext(groups)
+    return StreamingResponse(
+        encode(_resume(first, groups)), media_type=MEDIA_TYPE, headers=HEADERS
+    )
+
+
+@router.post("/search", response_model=SearchResponse, responses=PROBLEMS)
+async def search(body: SearchRequest, running: RunningDep) -> SearchResponse:
+    """Give the best passages for a query, without a language model."""
+    check_collection(body.collection)
+    service = running.service
+    query = check_length(body.query, service.settings.max_question_characters)
+    loop = asyncio.get_running_loop()
+    hits = await loop.run_in_executor(
+        service.searching,
+        lambda: service.library.search(query, collection=body.collection, limit=body.limit),
+    )
+    return SearchResponse(query=query, passages=[PassageBody.of(hit) for hit in hits])
+
+
+async def _resume(
+    first: tuple[Event, ...], groups: AsyncIterator[tuple[Event, ...]]
+) -> AsyncIterator[tuple[Event, ...]]:
+    yield first
+    async for group in groups:
+        yield group

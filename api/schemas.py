@@ -1,0 +1,267 @@
+"""What goes over the wire. Pydantic lives here and in the settings; inside are dataclasses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from index.library import DEFAULT_COLLECTION
+from index.types import DocumentRecord, Hit
+from qa.types import Answer, Ask, Citation, Exchange
+
+
+class Schema(BaseModel):
+    """A body: unknown fields are an error, so that a typing mistake is not a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ExchangeBody(Schema):
+    """An earlier question and its answer."""
+
+    question: str
+    answer: str = ""
+
+
+class AskRequest(Schema):
+    """A question, the collection to ask, and the conversation before it, oldest first."""
+
+    question: Annotated[str, Field(examples=["how much will Alibaba invest?"])]
+    collection: str = DEFAULT_COLLECTION
+    history: list[ExchangeBody | str] = Field(default=[], max_length=100)
+    stream: bool = False
+
+    def to_ask(self) -> Ask:
+        """Give the question as the chain takes it."""
+        turns = (h if isinstance(h, ExchangeBody) else ExchangeBody(question=h) for h in self.history)
+        history = tuple(Exchange(turn.question, turn.answer) for turn in turns)
+        return Ask(self.question, self.collection, history)
+
+
+class SearchRequest(Schema):
+    """A query for passages alone."""
+
+    query: Annotated[str, Field(examples=["investment in cloud computing"])]
+    collection: str = DEFAULT_COLLECTION
+    limit: int = Field(default=8, ge=1, le=50)
+
+
+class DocumentRequest(Schema):
+    """A document sent as text; `source` is its stable name, and a new version keeps it."""
+
+    text: str
+    title: str | None = Field(default=None, max_length=300)
+    source: str | None = None
+    collection: str = DEFAULT_COLLECTION
+    markdown: bool = False
+
+
+class CitationBody(Schema):
+    """A span of a source: `text[start:end] == quote`, offsets in Unicode code points."""
+
+    marker: int
+    document_id: str
+    title: str
+    quote: str
+    start: int
+    end: int
+    page: int | None
+    section: str | None
+    answer_start: int
+    answer_end: int
+    url: str
+
+    @classmethod
+    def of(cls, citation: Citation) -> CitationBody:
+        """Convert a citation."""
+        return cls(
+            marker=citation.marker,
+            document_id=citation.document_id,
+            title=citation.title,
+            quote=citation.quote,
+            start=citation.start,
+            end=citation.end,
+            page=citation.page,
+            section=citation.section,
+            answer_start=citation.answer_start,
+            answer_end=citation.answer_end,
+            url=citation.url,
+        )
+
+
+class ReasonBody(Schema):
+    """Why there is no answer."""
+
+    code: str
+    message: str
+    terms: list[str]
+
+
+class PassageBody(Schema):
+    """A passage near the question, with its score and its place in both rankings."""
+
+    id: str
+    document_id: str
+    title: str
+    text: str
+    start: int
+    end: int
+    page: int | None
+    section: str | None
+    score: float
+    similarity: float
+    dense_rank: int | None
+    keyword_rank: int | None
+    url: str
+
+    @classmethod
+    def of(cls, hit: Hit) -> PassageBody:
+        """Convert a hit."""
+        passage = hit.passage
+        return cls(
+            id=passage.id,
+            document_id=passage.document_id,
+            title=passage.title,
+            text=passage.text,
+            start=passage.start,
+            end=passage.end,
+            page=passage.page,
+            section=passage.section,
+            score=round(hit.score, 6),
+            similarity=round(hit.similarity, 6),
+            dense_rank=hit.dense_rank,
+            keyword_rank=hit.keyword_rank,
+            url=f"/documents/{passage.document_id}/view#{passage.start}-{passage.end}",
+        )
+
+
+class TimingsBody(Schema):
+    """Seconds."""
+
+    retrieve: float
+    read: float
+    total: float
+    first_token: float | None
+
+
+class EvidenceBody(Schema):
+    """A sentence that the model was shown."""
+
+    document_id: str
+    start: int
+    end: int
+
+
+class AnswerResponse(Schema):
+    """An answer with its citations, or `answered: false` with a reason and the nearest passages."""
+
+    answered: bool
+    answer: str
+    reason: ReasonBody | None
+    citations: list[CitationBody]
+    passages: list[PassageBody]
+    evidence: list[EvidenceBody]
+    question: str
+    model: str
+    timings: TimingsBody
+
+    @classmethod
+    def of(cls, answer: Answer) -> AnswerResponse:
+        """Convert an answer."""
+        refusal, timings = answer.refusal, answer.timings
+        return cls(
+            answered=answer.answered,
+            answer=answer.text,
+            reason=None
+            if refusal is None
+            else ReasonBody(
+                code=refusal.code.value, message=refusal.message, terms=list(refusal.terms)
+            ),
+            citations=[CitationBody.of(c) for c in answer.citations],
+            passages=[PassageBody.of(h) for h in answer.passages],
+            evidence=[
+                EvidenceBody(document_id=e.document_id, start=e.start, end=e.end)
+                for e in answer.evidence
+            ],
+            question=answer.question,
+            model=answer.model,
+            timings=TimingsBody(
+                retrieve=round(timings.retrieve, 4),
+                read=round(timings.read, 4),
+                total=round(timings.total, 4),
+                first_token=None if timings.first_token is None else round(timings.first_token, 4),
+            ),
+        )
+
+
+class SearchResponse(Schema):
+    """The best passages, best first."""
+
+    query: str
+    passages: list[PassageBody]
+
+
+class DocumentBody(Schema):
+    """A document, without its text."""
+
+    id: str
+    collection: str
+    source: str
+    title: str
+    media_type: str
+    characters: int
+    passages: int
+    content_hash: str
+    created_at: str
+    updated_at: str
+    url: str
+
+    @classmethod
+    def of(cls, record: DocumentRecord) -> DocumentBody:
+        """Convert a record."""
+        return cls(
+            id=record.id,
+            collection=record.collection,
+            source=record.source,
+            title=record.title,
+            media_type=record.media_type,
+            characters=record.characters,
+            passages=record.passages,
+            content_hash=record.content_hash,
+            created_at=record.created_at,
+            updated_at=record.updated_at,
+            url=f"/documents/{record.id}/view",
+        )
+
+
+class DocumentsResponse(Schema):
+    """The documents, by title."""
+
+    documents: list[DocumentBody]
+
+
+class IngestedResponse(Schema):
+    """What became of an upload: `created`, `replaced` or `unchanged`."""
+
+    outcome: str
+    document: DocumentBody
+
+
+class HealthResponse(Schema):
+    """Whether the process is alive, or ready; `waiting` says for what."""
+
+    status: str
+    version: str
+    waiting: list[str] = []
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it; `fix` says what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    fix: str
+    instance: str | None = None
