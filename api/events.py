@@ -62,7 +62,7 @@ async def _with_heartbeat(
     groups: AsyncIterator[tuple[Event, ...]], seconds: float
 ) -> AsyncIterator[tuple[Event, ...] | None]:
     """Pass groups on; None stands for each stretch of silence."""
-    pending = asyncio.ensure_future(anext(groups, ()))
+    pending = asyncio.create_task(_next(groups))
     try:
         while True:
             done, _ = await asyncio.wait({pending}, timeout=seconds)
@@ -73,8 +73,15 @@ async def _with_heartbeat(
             if not group:
                 return
             yield group
-            pending = asyncio.ensure_future(anext(groups, ()))
+            pending = asyncio.create_task(_next(groups))
     finally:
         # When the client leaves, so must the model: cancelling closes its stream.
         pending.cancel()
         await asyncio.gather(pending, return_exceptions=True)
+
+
+async def _next(groups: AsyncIterator[tuple[Event, ...]]) -> tuple[Event, ...]:
+    try:
+        return await anext(groups)
+    except StopAsyncIteration:
+        return ()

@@ -27,7 +27,8 @@ class PortInUseError(FootnoteError):
 def run(settings: Settings, ingest: Sequence[Path]) -> None:
     """Serve until SIGINT or SIGTERM. Raises `FootnoteError` for what stands in the way."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "httpx2", "sentence_transformers"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     with take_port(settings) as listening:
         fetch_weights(settings)
         with spinner("opening the library"):

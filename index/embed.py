@@ -63,7 +63,9 @@ class SentenceTransformerEmbedder:
     def _load(self) -> SentenceTransformer:
         if self._model is None:
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415  five seconds
+            from transformers.utils import logging  # noqa: PLC0415
 
+            logging.disable_progress_bar()  # it would break into the progress shown around it
             self._model = SentenceTransformer(
                 self._source, device="cpu", model_kwargs={"dtype": choose_dtype(self._precision)}
             )

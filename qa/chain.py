@@ -63,8 +63,8 @@ class Turn:
     found: float = 0.0
 
 
-Piece: TypeAlias = Turn | str
-"""What the reader streams: the turn first, then the model's text."""
+Pieces: TypeAlias = tuple[Turn | str, ...]
+"""What the reader streams: the turn first, then the model's text; tuples add up for `ainvoke`."""
 Chain: TypeAlias = Runnable[Ask, tuple[Event, ...]]
 
 
@@ -105,18 +105,18 @@ def build_chain(
         )
         return replace(turn, evidence=evidence, refusal=refuse_early(turn.question, turn.hits))
 
-    async def read(turns: AsyncIterator[Turn]) -> AsyncIterator[Piece]:
+    async def read(turns: AsyncIterator[Turn]) -> AsyncIterator[Pieces]:
         async for turn in turns:
-            yield turn
+            yield (turn,)
             if turn.refusal is None:
                 async with gate.enter():
                     async for text in _read(turn, reader):
-                        yield text
+                        yield (text,)
 
-    async def prove(pieces: AsyncIterator[Piece]) -> AsyncIterator[tuple[Event, ...]]:
+    async def prove(groups: AsyncIterator[Pieces]) -> AsyncIterator[tuple[Event, ...]]:
         turn: Turn | None = None
         shown = Shown()
-        async for piece in pieces:
+        async for piece in _flatten(groups):
             if isinstance(piece, Turn):
                 turn = piece
                 rewritten = turn.question != turn.ask.question.strip()
@@ -230,6 +230,12 @@ def answer_of(events: tuple[Event, ...]) -> Answer:
     if isinstance(last, Ended | Refused):
         return last.answer
     raise ValueError("The events do not end with an answer.")
+
+
+async def _flatten(groups: AsyncIterator[Pieces]) -> AsyncIterator[Turn | str]:
+    async for group in groups:
+        for piece in group:
+            yield piece
 
 
 async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str]:
