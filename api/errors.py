@@ -186,7 +186,7 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_unknown(request: Request, error: Exception) -> JSONResponse:
-    logger.exception("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
+    logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
     return respond(
         Problem(
             type=TYPE_PREFIX + UNKNOWN.name,

@@ -41,7 +41,7 @@ def to_wire(event: Event) -> tuple[str, dict[str, Any]]:
 async def encode(
     groups: AsyncIterator[tuple[Event, ...]], *, heartbeat: float = HEARTBEAT_SECONDS
 ) -> AsyncIterator[bytes]:
-    """Write events as SSE; an error becomes the last event; silence is broken every `heartbeat` s."""
+    """Write events as SSE; an error becomes the last event; silence is broken each `heartbeat`."""
     try:
         async for group in _with_heartbeat(groups, heartbeat):
             if group is None:

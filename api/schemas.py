@@ -34,7 +34,9 @@ class AskRequest(Schema):
 
     def to_ask(self) -> Ask:
         """Give the question as the chain takes it."""
-        turns = (h if isinstance(h, ExchangeBody) else ExchangeBody(question=h) for h in self.history)
+        turns = (
+            h if isinstance(h, ExchangeBody) else ExchangeBody(question=h) for h in self.history
+        )
         history = tuple(Exchange(turn.question, turn.answer) for turn in turns)
         return Ask(self.question, self.collection, history)
 

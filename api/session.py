@@ -60,7 +60,7 @@ class RemoteError(FootnoteError):
 class RemoteSession:
     """A session over HTTP."""
 
-    def __init__(self, address: str):
+    def __init__(self, address: str) -> None:
         self._client = httpx.Client(base_url=address, timeout=ASK_TIMEOUT)
 
     def ask(self, question: str, collection: str, on_token: OnToken | None = None) -> Body:
@@ -116,7 +116,7 @@ class RemoteSession:
 class OwnSession:
     """A session that opens the data folder itself."""
 
-    def __init__(self, settings: Settings, library: Library):
+    def __init__(self, settings: Settings, library: Library) -> None:
         self._settings = settings
         self._library = library
 

@@ -87,7 +87,9 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             found += sorted(
-                p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in set(LOADERS) - {""}
+                p
+                for p in path.rglob("*")
+                if p.is_file() and p.suffix.lower() in set(LOADERS) - {""}
             )
         else:
             found.append(path)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -62,6 +62,7 @@ FTS = (
     "CREATE VIRTUAL TABLE {table} USING fts5(text, content='passages', content_rowid='number', "
     "tokenize='porter unicode61 remove_diacritics 2')"
 )
+Outline: TypeAlias = tuple[str, tuple[tuple[int, int], ...]]
 FULL_MESSAGES = ("database or disk is full", "disk I/O error")
 
 
@@ -71,10 +72,11 @@ class Catalog:
     Every thread reads over its own connection; writers take turns.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
+        self._connecting = threading.Lock()
         self._writing = threading.RLock()
         try:
             self._migrate()
@@ -84,13 +86,17 @@ class Catalog:
                 f"{path} cannot be read: {error}.",
                 fix="Restore it from a backup, or move it away and ingest the documents again.",
             ) from error
+        except BaseException:  # whatever it was, no connection may stay open
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close every thread's connection; the write-ahead log is folded in."""
-        for connection in self._connections:
-            connection.close()
-        self._connections.clear()
-        self._local = threading.local()
+        with self._connecting:
+            for connection in self._connections.values():
+                connection.close()
+            self._connections.clear()
+            self._local = threading.local()
 
     # Collections
 
@@ -112,11 +118,13 @@ class Catalog:
                 "SELECT 1 FROM sqlite_master WHERE name = ?", (_words(number),)
             ).fetchone():
                 db.execute(FTS.format(table=_words(number)))
-        if known != embedder:
-            raise EmbedderMismatchError(
-                f"The collection {name!r} was embedded with {known!r}, not with {embedder!r}.",
-                fix="Set FOOTNOTE_EMBEDDER back, or ingest into another collection.",
-            )
+        _check_embedder(name, known, embedder)
+
+    def check_embedder(self, name: str, embedder: str) -> None:
+        """Raise `EmbedderMismatchError` where a collection's vectors are not this embedder's."""
+        for collection, known, _ in self.collections():
+            if collection == name:
+                _check_embedder(name, known, embedder)
 
     def collections(self) -> list[tuple[str, str, int]]:
         """List (name, embedder, dimension) of every collection, by name."""
@@ -131,9 +139,7 @@ class Catalog:
     def collection_number(self, name: str) -> int:
         """Give a collection's number. Raises `CollectionNotFoundError`."""
         row = (
-            self._db()
-            .execute("SELECT number FROM collections WHERE name = ?", (name,))
-            .fetchone()
+            self._db().execute("SELECT number FROM collections WHERE name = ?", (name,)).fetchone()
         )
         if row is None:
             known = ", ".join(repr(n) for n, _, _ in self.collections()) or "none yet"
@@ -149,7 +155,8 @@ class Catalog:
             "live_version WHERE documents.id = ?",
             (document.id,),
         )
-        return row.fetchone() == (document.content_hash, recipe, document.title)
+        found: tuple[str, str, str] | None = row.fetchone()
+        return found == (document.content_hash, recipe, document.title)
 
     def stage(self, document: Document, recipe: str) -> int:
         """Begin a version, or go on with the one an interrupted ingest left; give its number.
@@ -190,22 +197,20 @@ class Catalog:
             db.executemany(
                 "INSERT INTO passages(id, version, first, past, text, section, page, sentences, "
                 "vector, sentence_vectors) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    _passage_row(version, p, e)
-                    for p, e in zip(passages, embedded, strict=True)
-                ),
+                (_passage_row(version, p, e) for p, e in zip(passages, embedded, strict=True)),
             )
 
-    def reusable(self, document: Document, recipe: str) -> dict[str, Embedded]:
-        """Give text -> vectors of the document's live passages made by the same recipe."""
+    def reusable(self, document: Document, recipe: str) -> dict[Outline, Embedded]:
+        """Give the vectors of the document's live passages made by the same recipe.
+
+        Their key is the text and where its sentences are: what stands before a passage, or a
+        change of format, can divide the same words otherwise.
+        """
         rows = self._db().execute(
-            "SELECT passages.text, sentences, vector, sentence_vectors FROM passages "
-            "JOIN versions ON versions.number = version "
-            "JOIN documents ON live_version = versions.number "
-            "WHERE documents.id = ? AND recipe = ?",
-            (document.id, recipe),
+            _PASSAGES.format(where="AND documents.id = ? AND recipe = ?"),
+            (self.collection_number(document.collection), document.id, recipe),
         )
-        return {r[0]: _read_embedded(r[1], r[2], r[3]) for r in rows}
+        return {outline(passage): embedded for passage, embedded in map(_read_passage, rows)}
 
     def publish(self, version: int) -> list[str]:
         """Make a staged version the live one, at once and wholly; drop the version before it.
@@ -270,7 +275,8 @@ class Catalog:
             self._db()
             .execute(
                 "SELECT documents.id, collections.name, source, title, text, media_type, "
-                "content_hash, structure FROM documents JOIN versions ON number = live_version "
+                "content_hash, structure FROM documents "
+                "JOIN versions ON versions.number = live_version "
                 "JOIN collections ON collections.number = collection WHERE documents.id = ?",
                 (document_id,),
             )
@@ -278,9 +284,16 @@ class Catalog:
         )
         if row is None:
             raise DocumentNotFoundError(f"There is no document {document_id!r}.")
-        structure = json.loads(row[7])
+        id_, collection, source, title, text, media_type, content_hash, written = row
+        structure = json.loads(written)
         return Document(
-            *row[:7],
+            id=id_,
+            collection=collection,
+            source=source,
+            title=title,
+            text=text,
+            media_type=media_type,
+            content_hash=content_hash,
             sections=tuple(Section(*s) for s in structure["sections"]),
             breaks=tuple(structure["breaks"]),
             pages=tuple(structure["pages"]),
@@ -346,11 +359,18 @@ class Catalog:
                 self._path, timeout=30, isolation_level=None, check_same_thread=False
             )
             self._local.connection = connection
-            self._connections.append(connection)
+            with self._connecting:
+                self._close_connections_of_dead_threads()
+                self._connections[threading.current_thread()] = connection
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
         return connection
+
+    def _close_connections_of_dead_threads(self) -> None:
+        # A server's pool ends idle threads and starts others, for as long as it runs.
+        for thread in [t for t in self._connections if not t.is_alive()]:
+            self._connections.pop(thread).close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -379,7 +399,8 @@ class Catalog:
             raise CatalogUnreadableError(
                 f"{self._path} has schema {version}; this version of Footnote reads "
                 f"{SCHEMA_VERSION}.",
-                fix="Run the version of Footnote that wrote it, or ingest into a new FOOTNOTE_HOME.",
+                fix="Run the version of Footnote that wrote it, or ingest into a new folder "
+                "(FOOTNOTE_HOME).",
             )
 
 
@@ -403,6 +424,20 @@ WHERE collection = ? {where}
 def tokenize(text: str) -> list[str]:
     """Split a question into lower-case words, as FTS5's unicode61 does, for `match_words`."""
     return re.findall(r"[^\W_]+", text.lower())
+
+
+def outline(passage: Passage) -> Outline:
+    """Give all of a passage that its vectors depend on: its text, and its sentences in it."""
+    start = passage.start
+    return passage.text, tuple((s.start - start, s.end - start) for s in passage.sentences)
+
+
+def _check_embedder(collection: str, known: str, embedder: str) -> None:
+    if known != embedder:
+        raise EmbedderMismatchError(
+            f"The collection {collection!r} was embedded with {known!r}, not with {embedder!r}.",
+            fix="Set FOOTNOTE_EMBEDDER back, or use another collection.",
+        )
 
 
 def _now() -> str:
@@ -466,12 +501,22 @@ def _passage_row(version: int, passage: Passage, embedded: Embedded) -> tuple[An
 
 
 def _read_passage(row: tuple[Any, ...]) -> tuple[Passage, Embedded]:
-    spans = tuple(Span(*s) for s in json.loads(row[8]))
-    return Passage(*row[:8], sentences=spans), _read_embedded(row[8], row[9], row[10])
+    id_, document_id, first, past, text, title, section, page, sentences, *vectors = row
+    passage = Passage(
+        id=id_,
+        document_id=document_id,
+        start=first,
+        end=past,
+        text=text,
+        title=title,
+        section=section,
+        page=page,
+        sentences=tuple(Span(*s) for s in json.loads(sentences)),
+    )
+    return passage, _read_embedded(len(passage.sentences), *vectors)
 
 
-def _read_embedded(sentences: str, vector: bytes, sentence_vectors: bytes) -> Embedded:
-    count = len(json.loads(sentences))
+def _read_embedded(count: int, vector: bytes, sentence_vectors: bytes) -> Embedded:
     rows = np.frombuffer(sentence_vectors, dtype="<f2").astype(np.float32)
     return Embedded(np.frombuffer(vector, dtype="<f4"), rows.reshape(count, -1))
 

@@ -8,11 +8,11 @@ ends no sentence.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-import sentencex
+import sentencex  # type: ignore[import-untyped]  # ships no stubs
 
 from index.types import Document, Passage, Span
 
@@ -45,10 +45,8 @@ def chunk(document: Document, *, size: int = PASSAGE_CHARACTERS) -> tuple[Passag
     """
     walls = {section.start for section in document.sections} | set(document.pages)
     sentences = find_sentences(document.text, (*document.breaks, *walls), longest=size)
-    groups = _pack(sentences, size, walls=walls, paragraphs=set(document.breaks))
-    return tuple(
-        _build_passage(document, position, group) for position, group in enumerate(groups)
-    )
+    groups = _pack(sentences, size, walls=walls, paragraphs=document.breaks)
+    return tuple(_build_passage(document, position, group) for position, group in enumerate(groups))
 
 
 def _segment(text: str, start: int, end: int) -> Iterator[Span]:
@@ -75,7 +73,11 @@ def _cut(text: str, sentence: Span, longest: int) -> Iterator[Span]:
     start = sentence.start
     while sentence.end - start > longest:
         space = max(
-            (i for i in range(start + longest // 2, start + longest + 1) if text[i].isspace()),
+            (
+                i
+                for i in range(start + (longest + 1) // 2, start + longest + 1)
+                if text[i].isspace()
+            ),
             default=start + longest,
         )
         piece = _trim(text, start, space)
@@ -88,20 +90,18 @@ def _cut(text: str, sentence: Span, longest: int) -> Iterator[Span]:
 
 
 def _pack(
-    sentences: Sequence[Span], size: int, *, walls: set[int], paragraphs: set[int]
+    sentences: Sequence[Span], size: int, *, walls: set[int], paragraphs: Sequence[int]
 ) -> Iterator[list[Span]]:
     ordered_walls = sorted(walls)
+    starts = [sentence.start for sentence in sentences]
+    openers = sorted({bisect_left(starts, paragraph) for paragraph in paragraphs})
+    last_of = dict(pairwise([*openers, len(sentences)]))
     group: list[Span] = []
     section = 0
     for position, sentence in enumerate(sentences):
         here = bisect_right(ordered_walls, sentence.start)
-        starts_paragraph = sentence.start in paragraphs
-        reach = _paragraph_end(sentences, position, paragraphs) if starts_paragraph else sentence.end
-        if group and (
-            here != section
-            or sentence.end - group[0].start > size
-            or (starts_paragraph and reach - group[0].start > size)
-        ):
+        reach = sentences[last_of.get(position, position + 1) - 1].end
+        if group and (here != section or reach - group[0].start > size):
             yield group
             group = []
         section = here
@@ -110,19 +110,10 @@ def _pack(
         yield group
 
 
-def _paragraph_end(sentences: Sequence[Span], first: int, paragraphs: set[int]) -> int:
-    end = sentences[first].end
-    for sentence in sentences[first + 1 :]:
-        if sentence.start in paragraphs:
-            break
-        end = sentence.end
-    return end
-
-
 def _build_passage(document: Document, position: int, sentences: Sequence[Span]) -> Passage:
     start, end = sentences[0].start, sentences[-1].end
-    section = _last_before([s.start for s in document.sections], start)
-    page = _last_before(document.pages, start)
+    section = bisect_right(document.sections, start, key=lambda s: s.start) - 1
+    page = bisect_right(document.pages, start)
     return Passage(
         id=name_passage(document, position, start, end),
         document_id=document.id,
@@ -130,8 +121,8 @@ def _build_passage(document: Document, position: int, sentences: Sequence[Span])
         end=end,
         text=document.text[start:end],
         title=document.title,
-        section=None if section is None else document.sections[section].title,
-        page=None if page is None else page + 1,
+        section=document.sections[section].title if section >= 0 else None,
+        page=page or None,
         sentences=tuple(sentences),
     )
 
@@ -140,8 +131,3 @@ def name_passage(document: Document, position: int, start: int, end: int) -> str
     """Give the stable id of a passage: the same content chunked the same way has the same ids."""
     key = (document.id, document.content_hash, CHUNKER_VERSION, position, start, end)
     return "p" + hashlib.sha256("\0".join(map(str, key)).encode()).hexdigest()[:24]
-
-
-def _last_before(starts: Sequence[int], offset: int) -> int | None:
-    place = bisect_right(starts, offset) - 1
-    return place if place >= 0 else None

@@ -31,7 +31,9 @@ class SentenceTransformerEmbedder:
     Safe to call from several threads; one batch runs at a time.
     """
 
-    def __init__(self, model: str, *, label: str, dimension: int, precision: Precision = "auto"):
+    def __init__(
+        self, model: str, *, label: str, dimension: int, precision: Precision = "auto"
+    ) -> None:
         self.name = label
         self.dimension = dimension
         self._source = model
@@ -65,7 +67,8 @@ class SentenceTransformerEmbedder:
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415  five seconds
             from transformers.utils import logging  # noqa: PLC0415
 
-            logging.disable_progress_bar()  # it would break into the progress shown around it
+            # The bar would break into the progress shown around it.
+            logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # theirs has no types
             self._model = SentenceTransformer(
                 self._source, device="cpu", model_kwargs={"dtype": choose_dtype(self._precision)}
             )
@@ -98,9 +101,7 @@ def choose_dtype(precision: Precision) -> torch.dtype:
 
     if precision == "auto":
         able = torch.cpu.get_capabilities()
-        precision = (
-            "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
-        )
+        precision = "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 

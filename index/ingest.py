@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from index.catalog import Catalog
+from index.catalog import Catalog, Outline, outline
 from index.chunk import CHUNKER_VERSION, PASSAGE_CHARACTERS, chunk
 from index.types import Document, DocumentRecord, Embedded, Embedder, Passage
 from index.vectors import VectorIndex
@@ -28,7 +28,7 @@ class Ingested:
     outcome: Literal["created", "replaced", "unchanged"]
 
 
-def ingest(
+def ingest(  # noqa: PLR0913  the collaborators, by name, are half of them
     document: Document,
     *,
     catalog: Catalog,
@@ -88,11 +88,11 @@ def reconcile(*, catalog: Catalog, vectors: VectorIndex) -> int:
 
 
 def _embed(
-    passages: list[Passage], known: dict[str, Embedded], embedder: Embedder
+    passages: list[Passage], known: dict[Outline, Embedded], embedder: Embedder
 ) -> list[Embedded]:
-    fresh = [p for p in passages if p.text not in known]
-    made = dict(zip((p.text for p in fresh), embedder.embed_passages(fresh), strict=True))
-    return [known.get(p.text) or made[p.text] for p in passages]
+    fresh = [p for p in passages if outline(p) not in known]
+    made = dict(zip(map(outline, fresh), embedder.embed_passages(fresh), strict=True))
+    return [known.get(outline(p)) or made[outline(p)] for p in passages]
 
 
 def _index(collection: str, version: int, catalog: Catalog, vectors: VectorIndex) -> None:

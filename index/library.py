@@ -9,9 +9,11 @@ import json
 import os
 import re
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from filelock import FileLock, Timeout
 
@@ -54,24 +56,25 @@ class Library:
 
     def __init__(
         self, home: Path, embedder: Embedder, *, max_document_bytes: int = MAX_DOCUMENT_BYTES
-    ):
+    ) -> None:
         self.home = home
         self.embedder = embedder
         self.max_document_bytes = max_document_bytes
         home.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(home / "owner.lock")
+        self._lock = FileLock(home / "owner.lock", thread_local=False)  # any thread may close it
         self._ingesting = threading.Lock()
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise _in_use(home) from error
-        try:
+        with ExitStack() as undo:  # whatever fails, the next process must find the folder free
+            undo.callback(self._lock.release)
             self.catalog = Catalog(home / "catalog.sqlite3")
+            undo.callback(self.catalog.close)
             self.vectors = VectorIndex(home / "vectors")
+            undo.callback(self.vectors.close)
             self.repaired = reconcile(catalog=self.catalog, vectors=self.vectors)
-        except BaseException:  # whatever it was, the next process must find the folder free
-            self._lock.release()
-            raise
+            undo.pop_all()
 
     def close(self) -> None:
         """Release everything; the folder can be opened again at once."""
@@ -80,7 +83,7 @@ class Library:
         self.catalog.close()
         self._lock.release()
 
-    def __enter__(self) -> Library:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -131,7 +134,9 @@ class Library:
     def search(
         self, query: str, *, collection: str = DEFAULT_COLLECTION, limit: int = 8
     ) -> list[Hit]:
-        """Give the best passages for a query. Raises `CollectionNotFoundError`.
+        """Give the best passages for a query.
+
+        Raises `CollectionNotFoundError`, `EmbedderMismatchError`.
 
         The default collection always exists; before its first document it finds nothing.
         """

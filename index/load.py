@@ -64,9 +64,11 @@ def decode(data: bytes, *, name: str) -> str:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
+        # "utf-8-sig" counts from behind the byte order mark, a reader of the file from its start.
+        at = error.start + len(data) - len(error.object)
         raise UndecodableTextError(
             f"{name} is not valid {encoding.removesuffix('-sig').upper()}: "
-            f"byte {error.start} ({data[error.start : error.start + 1].hex()}) cannot be decoded.",
+            f"byte {at} ({data[at : at + 1].hex()}) cannot be decoded.",
         ) from error
     if "\x00" in text:
         raise UndecodableTextError(
@@ -114,9 +116,10 @@ LOADERS: dict[str, Callable[[str], Loaded]] = {
 }
 
 
-def hash_content(data: bytes) -> str:
+def hash_content(data: bytes, media_type: str) -> str:
     """Name the bytes and the loader that read them: the same name means nothing to do."""
-    return hashlib.sha256(LOADER_VERSION.encode() + b"\0" + data).hexdigest()
+    loader = f"{LOADER_VERSION}\0{media_type}\0".encode()
+    return hashlib.sha256(loader + data).hexdigest()
 
 
 def name_document(collection: str, source: str) -> str:
@@ -136,7 +139,7 @@ def build_document(
         title=loaded.title or name,
         text=loaded.text,
         media_type=loaded.media_type,
-        content_hash=hash_content(data),
+        content_hash=hash_content(data, loaded.media_type),
         sections=loaded.sections,
         breaks=loaded.breaks,
     )
@@ -158,7 +161,9 @@ def _markdown_lines(text: str) -> list[str]:
     lines: list[str] = []
     start = 0
     for position, character in enumerate(text):
-        ends = character == "\n" or (character == "\r" and text[position + 1 : position + 2] != "\n")
+        ends = character == "\n" or (
+            character == "\r" and text[position + 1 : position + 2] != "\n"
+        )
         if ends:
             lines.append(text[start : position + 1])
             start = position + 1

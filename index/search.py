@@ -26,14 +26,14 @@ CANDIDATES = 40
 
 # Words that carry no topic; BM25's own idf says the same, more slowly, on a large collection.
 STOP_WORDS = frozenset(
-    "a an the of in on at to for from by with and or is are was were be been being do does did "
+    "a an the of in on at to for from by with and or is are was were be been being do does did "  # noqa: SIM905  a list of 41 literals reads worse
     "what which who whom whose when where why how that this these those it its as".split()
 )
 
 Key = TypeVar("Key", bound=Hashable)
 
 
-def search(
+def search(  # noqa: PLR0913  the collaborators, by name, are half of them
     query: str,
     *,
     collection: str,
@@ -44,8 +44,9 @@ def search(
 ) -> list[Hit]:
     """Give the best passages for a query, best first, with their sentences scored.
 
-    Raises `CollectionNotFoundError`.
+    Raises `CollectionNotFoundError`, `EmbedderMismatchError`.
     """
+    catalog.check_embedder(collection, embedder.name)
     words = query_words(query)
     keyword = catalog.match_words(collection, words, limit=max(CANDIDATES, limit))
     query_vector = embedder.embed_queries([query])[0]
@@ -98,8 +99,7 @@ def rank_sentences(
     places = {p: 1.0 / (SENTENCE_FUSION_K + p + 1) for p in range(len(found))}
     return [
         tuple(
-            SentenceHit(span, scores[p, s] + places[p])
-            for s, span in enumerate(passage.sentences)
+            SentenceHit(span, scores[p, s] + places[p]) for s, span in enumerate(passage.sentences)
         )
         for p, (passage, _) in enumerate(found)
     ]
@@ -110,6 +110,8 @@ def match_sentences(texts: Mapping[Key, str], words: Sequence[str]) -> list[Key]
 
     The same FTS5 with the same stemmer as the catalog's, over a table that lives for a millisecond.
     """
+    if not words:
+        return []  # FTS5 takes an empty query for a syntax error
     keys = list(texts)
     with closing(sqlite3.connect(":memory:")) as db:
         db.execute(
@@ -119,7 +121,7 @@ def match_sentences(texts: Mapping[Key, str], words: Sequence[str]) -> list[Key]
         db.executemany("INSERT INTO words(rowid, text) VALUES (?, ?)", enumerate(texts.values()))
         query = " OR ".join(f'"{word}"' for word in words)
         rows = db.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank", (query,))
-        return [keys[row[0]] for row in rows] if query else []
+        return [keys[row[0]] for row in rows]
 
 
 def _ranks(ids: Sequence[str]) -> dict[str, int]:

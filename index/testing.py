@@ -17,7 +17,7 @@ class HashingEmbedder:
     The same text has the same vector in every process. No order, no meaning, no download.
     """
 
-    def __init__(self, dimension: int = 64):
+    def __init__(self, dimension: int = 64) -> None:
         self.name = f"hashing-{dimension}"
         self.dimension = dimension
 
@@ -28,9 +28,7 @@ class HashingEmbedder:
     def embed_passages(self, passages: Sequence[Passage]) -> list[Embedded]:
         """Embed each passage, and each of its sentences by itself."""
         return [
-            Embedded(
-                self._embed(p.text), np.stack([self._embed(p.slice(s)) for s in p.sentences])
-            )
+            Embedded(self._embed(p.text), np.stack([self._embed(p.slice(s)) for s in p.sentences]))
             for p in passages
         ]
 

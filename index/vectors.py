@@ -34,7 +34,7 @@ class VectorIndex:
     Distances become cosine similarities here and nowhere else.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self._store = folder / "store"
         self._marker = folder / "open"
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,9 @@ def _translated() -> Iterator[None]:
     except ChromaError as error:
         text = str(error)
         if "full" in text or "No space" in text or "os error 28" in text:
-            raise StorageFullError(f"There is no room left for the vector index ({text}).") from error
+            raise StorageFullError(
+                f"There is no room left for the vector index ({text})."
+            ) from error
         raise StorageError(
             f"The vector index failed: {text}.",
             fix="Start Footnote again: it rebuilds the vector index from the catalog.",

@@ -2,7 +2,8 @@
 
 `rewrite | retrieve | choose | read | prove`: each step takes what the one before it gives. The
 chain is asynchronous and is streamed with `astream`, which gives tuples of events, or run whole
-with `ainvoke`, which gives all of them in one tuple; the last event holds the `Answer`.
+with `ainvoke`, which gives all of them in one tuple; the last event holds the `Answer`. `ainvoke`
+runs one step after the other, so only `astream`, and `answer` over it, time the first token.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Limits:
     evidence_characters: int | None = None
 
 
-def build_chain(
+def build_chain(  # noqa: C901  it only holds the five steps, which share its arguments
     retrievers: Retrievers, reader: Reader, gate: Gate, limits: Limits | None = None
 ) -> Chain:
     """Compose the chain. Its errors are `BadInputError`, `NotFoundError` and `ModelError`."""
@@ -230,6 +231,14 @@ def answer_of(events: tuple[Event, ...]) -> Answer:
     if isinstance(last, Ended | Refused):
         return last.answer
     raise ValueError("The events do not end with an answer.")
+
+
+async def answer(chain: Chain, ask: Ask) -> Answer:
+    """Ask, and give the answer that the events end with."""
+    events: tuple[Event, ...] = ()
+    async for group in chain.astream(ask):
+        events = group or events
+    return answer_of(events)
 
 
 async def _flatten(groups: AsyncIterator[Pieces]) -> AsyncIterator[Turn | str]:

@@ -15,8 +15,10 @@ from index.chunk import find_sentences
 from qa.types import Citation, Evidence
 from qa.words import content_stems, known_numbers, numbers, stems
 
-MARKER = re.compile(r"\s*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]")
-PARTIAL_MARKER = re.compile(r"\s*(?:\[[\d\s,;]{0,12})?$")
+# Brackets that were opened before a marker go with it: what is left on both sides of "[1[2]]" would
+# make another one.
+MARKER = re.compile(r"\s*(?:\[[\d\s,;]*)*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]+")
+PARTIAL_MARKER = re.compile(r"\s*(?:\[[\d\s,;\[]*\]*)?\Z")
 LEAST_COVERAGE = 0.5
 """The share of a claim's words that its sentences must hold, for text without a marker."""
 
@@ -42,7 +44,8 @@ class Parsed:
 def parse_markers(raw: str, count: int) -> Parsed:
     """Take the `[n]` markers out of a model's text; n counts from 1 to `count`.
 
-    Markers after one claim are merged. Text after the last marker is a claim without numbers.
+    Markers after one claim are merged; a marker before the first claim claims nothing. Text after
+    the last marker is a claim without numbers.
     """
     text = ""
     claims: list[Claim] = []
@@ -53,10 +56,11 @@ def parse_markers(raw: str, count: int) -> Parsed:
         asked = [int(n) for n in re.findall(r"\d+", match[1])]
         valid = tuple(n for n in asked if 1 <= n <= count)
         dropped += len(asked) - len(valid)
-        if not _has_word(text[start:]) and claims:
-            last = claims.pop()
-            merged = tuple(dict.fromkeys((*last.numbers, *valid)))
-            claims.append(Claim(last.start, last.end, merged))
+        if not _has_word(text[start:]):
+            if claims:
+                last = claims.pop()
+                merged = tuple(dict.fromkeys((*last.numbers, *valid)))
+                claims.append(Claim(last.start, last.end, merged))
             continue
         claims.append(_trim(text, start, len(text), valid))
         start = len(text)
@@ -111,14 +115,14 @@ def ground(parsed: Parsed, question: str, evidence: Sequence[Evidence]) -> tuple
             continue
         for span in find_sentences(parsed.text[claim.start : claim.end]):
             start, end = claim.start + span.start, claim.start + span.end
+            if not _has_word(parsed.text[start:end]):
+                continue
             found = attribute(parsed.text[start:end], question, evidence)
             grounded.append(Claim(start, end, found or claim.numbers))
     return tuple(grounded)
 
 
-def cite(
-    text: str, claims: Sequence[Claim], evidence: Sequence[Evidence]
-) -> tuple[Citation, ...]:
+def cite(text: str, claims: Sequence[Claim], evidence: Sequence[Evidence]) -> tuple[Citation, ...]:
     """Make citations of claims, their markers counted from 1 in the order of the answer.
 
     The same source span keeps one marker; a claim on two sentences gives two citations.

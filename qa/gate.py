@@ -12,7 +12,7 @@ from qa.errors import ModelBusyError
 class Gate:
     """At most `slots` inside and `queue` waiting; used from one event loop."""
 
-    def __init__(self, *, slots: int, queue: int):
+    def __init__(self, *, slots: int, queue: int) -> None:
         self._free = asyncio.Semaphore(slots)
         self._slots = slots
         self._queue = queue

@@ -39,7 +39,7 @@ class LlamaOptions:
 class LlamaServer:
     """A llama.cpp server on loopback, behind a key that only this process knows."""
 
-    def __init__(self, options: LlamaOptions):
+    def __init__(self, options: LlamaOptions) -> None:
         self._options = options
         self.key = secrets.token_urlsafe(32)
         self._state = _State()
@@ -88,10 +88,10 @@ class LlamaServer:
 
     def _watch(self) -> None:
         pause = FIRST_PAUSE
-        while not self._state.closing:
+        while not self._is_closing():
             began = time.monotonic()
             code = self._run_once()
-            if self._state.closing:
+            if self._is_closing():
                 return
             lived = time.monotonic() - began
             pause = FIRST_PAUSE if lived > HEALTHY_AFTER else min(pause * 2, LONGEST_PAUSE)
@@ -99,6 +99,9 @@ class LlamaServer:
             with self._changed:
                 self._state.last_code = code
                 self._changed.wait_for(lambda: self._state.closing, pause)
+
+    def _is_closing(self) -> bool:
+        return self._state.closing
 
     def _run_once(self) -> int:
         with self._options.log.open("ab") as log:

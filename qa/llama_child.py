@@ -17,7 +17,7 @@ API_KEY_VARIABLE = "FOOTNOTE_CHILD_KEY"
 def main() -> None:
     """Load the model, serve, and wait for the parent's end."""
     options = _parse()
-    import xllamacpp  # noqa: PLC0415  a bad option should not wait for it
+    import xllamacpp  # type: ignore[import-untyped]  # noqa: PLC0415  a bad option need not wait
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = options.model
@@ -32,7 +32,8 @@ def main() -> None:
     parameters.endpoint_slots = False
     parameters.cache_ram_mib = options.cache_mib
     server = xllamacpp.Server(parameters)
-    print(json.dumps({"address": server.listening_address}), flush=True)
+    line = json.dumps({"address": server.listening_address})
+    print(line, flush=True)  # noqa: T201  the parent reads it
     sys.stdin.buffer.read()
     # The server's threads hold nothing worth saving, and its destructor waits for open requests.
     os._exit(0)

@@ -62,7 +62,9 @@ class PlainReader:
 class LocalReader:
     """The shipped model in its child process, spoken to with the OpenAI protocol."""
 
-    def __init__(self, name: str, server: LlamaServer, *, profile: Profile = SMALL, timeout: float):
+    def __init__(
+        self, name: str, server: LlamaServer, *, profile: Profile = SMALL, timeout: float
+    ) -> None:
         self.name = name
         self.profile = profile
         self._server = server
@@ -121,7 +123,7 @@ def provided(name: str, *, answer_tokens: int, timeout: float) -> BaseChatModel:
         return init_chat_model(
             name, temperature=0.0, max_tokens=answer_tokens, timeout=timeout, max_retries=0
         )
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # a missing key is an error of the provider's own tree
         raise ModelSettingError(
             f"FOOTNOTE_MODEL={name!r} cannot be built: {error}",
             fix="Use `local`, `local:0.5b`, or a LangChain `provider:model` whose package and key "

@@ -11,27 +11,31 @@ from qa.types import Evidence, Exchange
 NOT_STATED = "NOT STATED"
 
 QUOTE_RULES = (
-    "Answer the question from the sentences, in as few words as possible, copied from them. "
+    "Answer the question from the sentences with a short phrase copied from them. "
     f"If they do not say it, answer: {NOT_STATED}"
 )
 BRIDGE = (
     "The Halden Bridge was opened on 4 May 1931 by the mayor, Ruth Okafor, after six years of "
     "work.\n"
-    "It was designed by the engineer Paul Lindqvist and cost 2.4 million crowns (about $310,000).\n"
-    "While Lindqvist no longer directed the firm in 1931, he reportedly kept a share of it, and "
-    "its accounts have not been published."
+    "It was designed by the engineer Paul Lindqvist and cost 2.4 million crowns (about $310,000), "
+    "more than the city had spent on its roads in the decade before.\n"
+    "While Lindqvist no longer directs the firm, he reportedly holds a tenth of it, and its "
+    "accounts have not been published."
 )
 QUOTE_EXAMPLES = (
     ("How much did the Halden Bridge cost?", "2.4 million crowns (about $310,000)"),
     ("Who opened the bridge?", "Ruth Okafor"),
     ("How much did the Varna Bridge cost?", NOT_STATED),
-    ("Did Lindqvist still direct the firm in 1931?", "No, he no longer directed the firm"),
+    ("Does Lindqvist still direct the firm?", "No, he no longer directs the firm"),
     ("How long is the bridge?", NOT_STATED),
-    ("Have the firm's accounts been published?", "No, they have not been published"),
-    ("In which year was the firm founded?", NOT_STATED),
+    (
+        "What did the cost of the bridge exceed?",
+        "what the city had spent on its roads in the decade before",
+    ),
+    ("Have the accounts been published?", "No, they have not been published"),
     ("Was the bridge designed by an engineer?", "Yes, by the engineer Paul Lindqvist"),
-    ("How many people work for the firm?", NOT_STATED),
-    ("What is said of Lindqvist in 1931?", "he no longer directed the firm"),
+    ("In which year was the firm founded?", NOT_STATED),
+    ("What does Lindqvist hold?", "a tenth of it"),
 )
 
 CITED_RULES = (

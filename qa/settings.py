@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     context_tokens: int = Field(4096, ge=1024, description="Window of the local model.")
     model_timeout: float = Field(120.0, gt=0, description="Seconds to wait for a model's answer.")
     queue: int = Field(16, ge=0, description="Questions that may wait for the model.")
-    slots: int = Field(8, ge=1, description="Questions that a model other than `local` gets at once.")
+    slots: int = Field(
+        8, ge=1, description="Questions that a model other than `local` gets at once."
+    )
     embedder: str = Field(
         "all-MiniLM-L6-v2",
         description="The shipped embedding model, or a folder or hub name of another.",

@@ -173,5 +173,5 @@ class Profile:
     stop: tuple[str, ...] = field(default=())
 
 
-SMALL = Profile(quotes_only=True, sentences=4, characters=560, answer_tokens=64)
+SMALL = Profile(quotes_only=True, sentences=4, characters=700, answer_tokens=64)
 LARGE = Profile(quotes_only=False, sentences=24, characters=6000, answer_tokens=500)

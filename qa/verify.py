@@ -21,11 +21,13 @@ from qa.words import (
     known_numbers,
     names,
     numbers,
+    quantities,
     stem,
     stems,
     words,
 )
 
+NOT_ENDINGS = ("n't", "n\u2019t")
 NEGATION_REACH = 3
 """How many words after a negation it still negates."""
 LEAST_FUZZY = 5
@@ -38,7 +40,9 @@ def check_question(question: str, hits: Sequence[Hit]) -> Refusal | None:
 
     Titles and sections count: a page on Warsaw need not repeat its name.
     """
-    found = "\n".join(f"{h.passage.title}\n{h.passage.section or ''}\n{h.passage.text}" for h in hits)
+    found = "\n".join(
+        f"{h.passage.title}\n{h.passage.section or ''}\n{h.passage.text}" for h in hits
+    )
     present = stems(found)
     strangers = [n for n in names(question) if not _is_present(n, present)]
     if strangers:
@@ -82,6 +86,7 @@ def _check_claim(question: str, claim: str, cited: Sequence[Evidence]) -> Refusa
             RefusalCode.UNSUPPORTED_ANSWER, "No passage found says what the model answered."
         )
     unknown = [n for n in numbers(claim) if n not in known_numbers(quotes)]
+    unknown += [f"{n} {unit}" for n, unit in sorted(quantities(claim) - quantities(quotes))]
     if unknown:
         return Refusal(
             RefusalCode.UNSUPPORTED_NUMBER,
@@ -126,12 +131,12 @@ def contradicts(question: str, claim: str, quotes: str) -> bool:
     """
     first = (words(claim) or [""])[0].casefold()
     asked = {w.casefold() for w in words(question)}
-    if first != "yes" or asked & NEGATIONS or any(w.endswith("n't") for w in asked):
+    if first != "yes" or asked & NEGATIONS or any(w.endswith(NOT_ENDINGS) for w in asked):
         return False
     topic = set(content_stems(question)) - {stem(n) for n in names(question)}
     tokens = [w.casefold() for w in words(quotes)]
     for place, token in enumerate(tokens):
-        if token in NEGATIONS or token.endswith(("n't", "n’t")):
+        if token in NEGATIONS or token.endswith(NOT_ENDINGS):
             after = tokens[place + 1 : place + 1 + NEGATION_REACH]
             if any(stem(w) in topic for w in after):
                 return True
@@ -154,4 +159,5 @@ def _is_present(name: str, present: set[str]) -> bool:
 def _share_root(one: str, other: str) -> bool:
     least = 4
     shorter, longer = sorted((one, other), key=len)
-    return len(shorter) >= least and longer.startswith(shorter)
+    roots = (shorter, shorter.removesuffix("a"))
+    return any(len(root) >= least and longer.startswith(root) for root in roots)

@@ -195,7 +195,7 @@ def ensure(weights: Weights, cache: Path, progress: Progress = lambda *_: None) 
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     with (
-        FileLock(folder.with_suffix(".lock")),
+        FileLock(folder.with_name(folder.name + ".lock")),
         tempfile.TemporaryDirectory(dir=folder) as downloads,
     ):
         for file in weights.files:
@@ -213,13 +213,13 @@ def is_verified(folder: Path, file: WeightsFile) -> bool:
     if not path.exists():
         return False
     stat = path.stat()
-    seal = {"sha256": file.sha256, "size": stat.st_size, "modified": stat.st_mtime_ns}
+    seal = json.dumps({"sha256": file.sha256, "size": stat.st_size, "modified": stat.st_mtime_ns})
     seal_path = folder / ".verified" / f"{file.path.replace('/', '_')}.json"
-    if seal_path.exists() and json.loads(seal_path.read_text()) == seal:
+    if seal_path.exists() and seal_path.read_text() == seal:
         return True
     check_digest(path, file)
     seal_path.parent.mkdir(exist_ok=True)
-    seal_path.write_text(json.dumps(seal))
+    seal_path.write_text(seal)
     return True
 
 
@@ -330,7 +330,10 @@ def _parts(partial: Path) -> tuple[int, int] | None:
     path = _parts_path(partial)
     if not (path.exists() and partial.exists()):
         return None
-    number, size = json.loads(path.read_text())
+    try:
+        number, size = json.loads(path.read_text())
+    except ValueError:  # the process ended in the middle of writing it
+        return None
     return (int(number), int(size)) if partial.stat().st_size >= size else None
 
 

@@ -9,37 +9,57 @@ from __future__ import annotations
 import re
 import unicodedata
 
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d[\d.,]*\d|\d", re.UNICODE)
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\d[\d.,]*\d|\d", re.UNICODE)
 NUMBER = re.compile(r"\d[\d.,\u00a0\u202f]*\d|\d")
-MONTHS = (
-    "january february march april may june july august september october november december".split()
-)
 NUMBER_WORDS = {
     word: str(value)
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
+        (
+            "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+            "fifteen sixteen seventeen eighteen nineteen twenty"
+        ).split()
     )
-} | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80",
-     "ninety": "90", "hundred": "100", "first": "1", "second": "2", "third": "3", "fourth": "4",
-     "fifth": "5", "once": "1", "twice": "2"}
+} | {
+    "thirty": "30",
+    "forty": "40",
+    "fifty": "50",
+    "sixty": "60",
+    "seventy": "70",
+    "eighty": "80",
+    "ninety": "90",
+    "hundred": "100",
+    "first": "1",
+    "second": "2",
+    "third": "3",
+    "fourth": "4",
+    "fifth": "5",
+    "once": "1",
+    "twice": "2",
+}
 FUNCTION_WORDS = frozenset(
-    "a an the of in on at to for from by with and or but nor so as if than then that this these "
-    "those it its he she they we you i his her their our your my him them us me is are was were be "
-    "been being am do does did done have has had having will would can could shall should may "
-    "might must not no yes what which who whom whose when where why how there here about into "
-    "over under after before between during through also only such very much many more most any "
-    "some all each every both few other another same own s t just still yet ever according "
-    "name give tell list describe explain please".split()
+    (
+        "a an the of in on at to for from by with and or but nor so as if than then that this "
+        "these those it its he she they we you i his her their our your my him them us me is are "
+        "was were be been being am do does did done have has had having will would can could "
+        "shall should may might must not no yes what which who whom whose when where why how "
+        "there here about into over under after before between during through also only such very "
+        "much many more most any some all each every both few other another same own s t just "
+        "still yet ever according name give tell list describe explain please"
+    ).split()
 )
 NEGATIONS = frozenset("not no never neither nor without cannot none nobody nothing".split())
+MAGNITUDE = re.compile(
+    r"(\d[\d.,]*\d|\d)[\s\u00a0\u202f-]*"
+    r"(%|(?:per\s?cent|hundred|thousand|million|billion|trillion)\b)",
+    re.IGNORECASE,
+)
 
 
 def stem(word: str) -> str:
     """Fold case, accents and the commonest English endings, so that forms of a word compare."""
     folded = unicodedata.normalize("NFKD", word.casefold())
     folded = "".join(c for c in folded if not unicodedata.combining(c))
-    folded = re.sub(r"['’]s?$", "", folded)
+    folded = re.sub(r"['\u2019]s?$", "", folded)
     for ending in ("ingly", "edly", "ies", "ing", "ed", "es", "s", "e", "y", "i"):
         if folded.endswith(ending) and len(folded) - len(ending) >= 3:  # noqa: PLR2004  "is", "red"
             return folded[: -len(ending)]
@@ -73,6 +93,11 @@ def known_numbers(text: str) -> set[str]:
     return set(numbers(text)) | spelled
 
 
+def quantities(text: str) -> set[tuple[str, str]]:
+    """Give each number that has a magnitude or a percent sign beside it: ("50", "billion")."""
+    return {(_plain(n), _name_magnitude(m)) for n, m in MAGNITUDE.findall(text)}
+
+
 def names(text: str) -> list[str]:
     """List the words that are written as names: capitalised inside a sentence, or with digits off.
 
@@ -94,8 +119,13 @@ def names(text: str) -> list[str]:
 
 
 def _is_capitalised(token: str) -> bool:
-    folded = token.casefold()
+    # "What's" and "Isn't" are no names either.
+    folded = re.sub(r"(?:n['\u2019]t|['\u2019](?:s|re|ll|ve|d|m))$", "", token.casefold())
     return token[0].isupper() and len(token) > 1 and folded not in FUNCTION_WORDS
+
+
+def _name_magnitude(written: str) -> str:
+    return "%" if written.casefold().startswith("per") else written.casefold()
 
 
 def _plain(number: str) -> str:

@@ -20,7 +20,7 @@ from api.schemas import (
     SearchResponse,
 )
 from index.library import check_collection
-from qa.chain import answer_of, check_length
+from qa.chain import answer, check_length
 from qa.types import Event
 
 router = APIRouter(prefix="/v1", tags=["questions"])
@@ -47,18 +47,16 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     },
 )
 async def ask(body: AskRequest, request: Request, running: RunningDep) -> Any:
-    """Answer a question with verified citations, or refuse with a reason and the nearest passages."""
+    """Answer a question with verified citations, or refuse with a reason and nearest passages."""
     check_collection(body.collection)
     chain = running.service.chain
     question = body.to_ask()
     if not (body.stream or MEDIA_TYPE in request.headers.get("accept", "")):
-        return AnswerResponse.of(answer_of(await chain.ainvoke(question)))
+        return AnswerResponse.of(await answer(chain, question))
     groups = chain.astream(question)
     # The first event comes before the status is sent, so that a bad request has its own status.
     first = await anext(groups)
-    return StreamingResponse(
-        encode(_resume(first, groups)), media_type=MEDIA_TYPE, headers=HEADERS
-    )
+    return StreamingResponse(encode(_resume(first, groups)), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
 @router.post("/search", response_model=SearchResponse, responses=PROBLEMS)

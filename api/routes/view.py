@@ -1,4 +1,4 @@
-"""`GET /documents/{id}/view`: a source as it was read, with the span of `#start-end` highlighted."""
+"""`GET /documents/{id}/view`: a source as it was read, the span of `#start-end` highlighted."""
 
 from __future__ import annotations
 

@@ -1,0 +1,379 @@
+import asyncio
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from index.errors import CollectionNotFoundError
+from index.library import Library, Upload
+from index.testing import HashingEmbedder
+from qa.bootstrap import Service, build_service
+from qa.chain import answer, answer_of, check_length
+from qa.errors import (
+    EmptyQuestionError,
+    ModelBusyError,
+    ModelUnavailableError,
+    QuestionTooLongError,
+)
+from qa.models import PlainReader
+from qa.settings import Settings
+from qa.testing import ScriptedChatModel
+from qa.types import (
+    LARGE,
+    SMALL,
+    Answer,
+    Ask,
+    Cited,
+    Ended,
+    Event,
+    Exchange,
+    Profile,
+    Refusal,
+    RefusalCode,
+    Refused,
+    Started,
+    Token,
+)
+
+INVEST = "How much will Alibaba invest?"
+PLAN = "Alibaba will invest €50 billion ($53.5 billion) [2]."
+"""The seed's second sentence holds the figures; all sentences are shown, in document order."""
+
+
+class Desk:
+    """The seed document, a scripted model, and the chain between them."""
+
+    def __init__(self, service: Service, model: ScriptedChatModel) -> None:
+        self.service = service
+        self.model = model
+
+    def ask(self, question: str, *history: Exchange, collection: str = "default") -> list[Event]:
+        """Give the streamed events of one question, in order."""
+
+        async def stream() -> list[Event]:
+            ask = Ask(question, collection, history)
+            return [e async for events in self.service.chain.astream(ask) for e in events]
+
+        return asyncio.run(stream())
+
+
+Desks = Callable[..., Desk]
+
+
+@pytest.fixture
+def desk(seed_library: Library, tmp_path: Path) -> Iterator[Desks]:
+    """Give a function that builds a desk for what the model replies."""
+    built: list[Service] = []
+
+    def build(
+        script: Callable[[str], str | Exception] | str | Exception,
+        *,
+        library: Library = seed_library,
+        profile: Profile = LARGE,
+        settings: Settings | None = None,
+    ) -> Desk:
+        model = ScriptedChatModel(script=script if callable(script) else lambda _shown: script)
+        service = build_service(
+            settings or Settings(home=tmp_path),
+            library=library,
+            reader=PlainReader("scripted", model, profile),
+        )
+        built.append(service)
+        return Desk(service, model)
+
+    yield build
+    for service in built:
+        service.searching.shutdown()
+
+
+def last_answer(events: list[Event]) -> Answer:
+    return answer_of(tuple(events))
+
+
+def shown_text(events: list[Event]) -> str:
+    return "".join(e.text for e in events if isinstance(e, Token))
+
+
+def refused(desk: Desk, question: str) -> Refusal:
+    """Ask, see that no answer and no citation come, and give the reason."""
+    events = desk.ask(question)
+    assert isinstance(events[-1], Refused)
+    assert not any(isinstance(e, Cited) for e in events)
+    given = last_answer(events)
+    assert (given.answered, given.text, given.citations) == (False, "", ())
+    assert given.refusal is not None
+    assert given.refusal.message
+    return given.refusal
+
+
+def test_an_answer_comes_with_the_exact_place_that_it_stands_on(
+    desk: Desks, seed_text: str
+) -> None:
+    given = last_answer(desk(PLAN).ask(INVEST))
+    assert given.answered
+    assert given.refusal is None
+    assert given.text == "Alibaba will invest €50 billion ($53.5 billion)."
+    (citation,) = given.citations
+    assert seed_text[citation.start : citation.end] == citation.quote
+    assert "€50 billion ($53.5 billion)" in citation.quote
+    assert citation.marker == 1
+    claim = given.text[citation.answer_start : citation.answer_end]
+    assert claim == given.text.removesuffix(".")
+    assert given.passages
+    assert given.dropped_markers == 0
+
+
+def test_events_come_in_order_and_the_tokens_are_the_answer(desk: Desks) -> None:
+    events = desk("It will invest €50 billion [2]. Jack Ma retains a stake [12].").ask(INVEST)
+    kinds = [type(e) for e in events]
+    tokens, cited = kinds.count(Token), kinds.count(Cited)
+    assert tokens > 1
+    assert cited == 2
+    assert kinds == [Started, *[Token] * tokens, *[Cited] * cited, Ended]
+    given = last_answer(events)
+    assert shown_text(events) == given.text
+    assert tuple(e.citation for e in events if isinstance(e, Cited)) == given.citations
+
+
+def test_a_run_as_a_whole_gives_the_events_of_the_stream(desk: Desks) -> None:
+    sitting = desk(PLAN)
+    streamed = sitting.ask(INVEST)
+    whole = asyncio.run(sitting.service.chain.ainvoke(Ask(INVEST, "default")))
+    assert [e for e in whole if not isinstance(e, Ended)] == streamed[:-1]
+    one, other = answer_of(whole), last_answer(streamed)
+    assert (one.text, one.citations, one.evidence) == (other.text, other.citations, other.evidence)
+
+
+def test_an_answer_can_be_had_without_its_events(desk: Desks) -> None:
+    given = asyncio.run(answer(desk(PLAN).service.chain, Ask(INVEST, "default")))
+    assert given.citations
+    assert given.timings.first_token is not None
+    assert 0 < given.timings.retrieve <= given.timings.first_token <= given.timings.total
+
+
+def test_events_without_an_end_hold_no_answer() -> None:
+    with pytest.raises(ValueError, match="do not end"):
+        answer_of((Started("What?", "scripted"),))
+
+
+@pytest.mark.parametrize("reply", ["NOT STATED", "Not stated.", "NOT STATED [3]", ""])
+def test_a_model_that_finds_nothing_is_believed_and_nothing_is_shown(
+    desk: Desks, reply: str
+) -> None:
+    events = desk(reply).ask(INVEST)
+    assert [type(e) for e in events] == [Started, Refused]
+    refusal = last_answer(events).refusal
+    assert refusal is not None
+    assert refusal.code is RefusalCode.NOT_STATED
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "code", "terms"),
+    [
+        (INVEST, "It will invest €70 billion [2].", RefusalCode.UNSUPPORTED_NUMBER, ("70",)),
+        (INVEST, "It was set by Pony Zhang [2].", RefusalCode.UNSUPPORTED_NAME, ("Pony", "Zhang")),
+        (INVEST, "Penguins swim gracefully", RefusalCode.UNSUPPORTED_ANSWER, ()),
+        ("Does Jack Ma still lead Alibaba?", "Yes [12].", RefusalCode.CONTRADICTED, ()),
+        (
+            "How many employees does Alibaba have?",
+            "280 billion [6].",
+            RefusalCode.UNSUPPORTED_ANSWER,
+            ("employees",),
+        ),
+    ],
+)
+def test_what_the_cited_text_does_not_carry_is_refused_with_its_terms(
+    desk: Desks, question: str, reply: str, code: RefusalCode, terms: tuple[str, ...]
+) -> None:
+    refusal = refused(desk(reply), question)
+    assert (refusal.code, refusal.terms) == (code, terms)
+
+
+@pytest.mark.parametrize(
+    ("question", "code", "term"),
+    [
+        ("How much will Tencent invest?", RefusalCode.NAME_NOT_IN_EVIDENCE, "Tencent"),
+        ("What was Alibaba's revenue in 2019?", RefusalCode.NUMBER_NOT_IN_EVIDENCE, "2019"),
+    ],
+)
+def test_a_question_about_what_is_not_there_is_refused_before_the_model_is_asked(
+    desk: Desks, question: str, code: RefusalCode, term: str
+) -> None:
+    sitting = desk(PLAN)
+    refusal = refused(sitting, question)
+    assert (refusal.code, refusal.terms) == (code, (term,))
+    assert sitting.model.asked == []
+
+
+def test_a_refusal_still_says_what_was_nearest(desk: Desks) -> None:
+    given = last_answer(desk("NOT STATED").ask(INVEST))
+    assert given.passages
+    assert given.evidence
+
+
+def test_a_marker_at_the_wrong_sentence_is_repaired(desk: Desks) -> None:
+    given = last_answer(desk("Alibaba will invest €50 billion [13].").ask(INVEST))
+    assert ["€50 billion" in c.quote for c in given.citations] == [True]
+
+
+def test_markers_that_point_at_nothing_are_counted_and_the_claim_is_tied_by_its_words(
+    desk: Desks,
+) -> None:
+    given = last_answer(desk("Alibaba will invest €50 billion [0] [99].").ask(INVEST))
+    assert given.dropped_markers == 2
+    assert "[" not in given.text
+    assert ["€50 billion" in c.quote for c in given.citations] == [True]
+
+
+def test_an_answer_without_markers_is_cited_by_its_words(desk: Desks) -> None:
+    sitting = desk("€50 billion ($53.5 billion)", profile=SMALL)
+    given = last_answer(sitting.ask(INVEST))
+    assert ["€50 billion ($53.5 billion)" in c.quote for c in given.citations] == [True]
+    assert "[1]" not in sitting.model.asked[0]
+
+
+def test_an_unknown_collection_is_an_error(desk: Desks) -> None:
+    with pytest.raises(CollectionNotFoundError) as raised:
+        desk(PLAN).ask(INVEST, collection="nowhere")
+    assert raised.value.fix
+
+
+def test_without_documents_there_is_nothing_to_ask(desk: Desks, tmp_path: Path) -> None:
+    with Library(tmp_path / "empty", HashingEmbedder()) as library:
+        sitting = desk(PLAN, library=library)
+        assert refused(sitting, INVEST).code is RefusalCode.NOTHING_INDEXED
+        assert sitting.model.asked == []
+
+
+@pytest.mark.parametrize("question", ["", "  \n", "?!"])
+def test_an_empty_question_is_an_error(desk: Desks, question: str) -> None:
+    with pytest.raises(EmptyQuestionError):
+        desk(PLAN).ask(question)
+
+
+def test_a_question_longer_than_the_setting_is_an_error(desk: Desks, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, max_question_characters=40)
+    sitting = desk(PLAN, settings=settings)
+    with pytest.raises(QuestionTooLongError, match="41"):
+        sitting.ask("x" * 41)
+    assert last_answer(sitting.ask(f"  {INVEST}  ")).answered
+
+
+def test_white_space_around_a_question_does_not_count() -> None:
+    assert check_length("  What?\n", 5) == "What?"
+
+
+def test_a_model_that_breaks_off_is_unavailable_and_the_cause_is_kept(desk: Desks) -> None:
+    cause = ConnectionResetError("gone")
+    sitting = desk(cause)
+    seen: list[Event] = []
+
+    async def stream() -> None:
+        async for events in sitting.service.chain.astream(Ask(INVEST, "default")):
+            seen.extend(events)
+
+    with pytest.raises(ModelUnavailableError, match=r"scripted broke off.*gone") as raised:
+        asyncio.run(stream())
+    assert raised.value.__cause__ is cause
+    assert shown_text(seen) == "Half of an"
+    assert not any(isinstance(e, Ended | Refused) for e in seen)
+
+
+def rewriting(to: str, reply: str = PLAN) -> Callable[[str], str]:
+    """Give a script that rewrites follow-ups and answers all else."""
+    return lambda shown: to if "Last question:" in shown else reply
+
+
+def test_a_follow_up_is_looked_up_as_a_question_that_stands_alone(desk: Desks) -> None:
+    sitting = desk(rewriting(INVEST))
+    events = sitting.ask("And how much?", Exchange("Who plans to invest?", "Alibaba"))
+    assert events[0] == Started(INVEST, "scripted", rewritten=True)
+    assert last_answer(events).question == INVEST
+    rewrite, asked = sitting.model.asked
+    assert "Who plans to invest?" in rewrite
+    assert asked.endswith(f"Question: {INVEST}")
+
+
+def test_a_question_that_already_stands_alone_is_not_called_rewritten(desk: Desks) -> None:
+    events = desk(rewriting(INVEST)).ask(f" {INVEST} ", Exchange("Who plans to invest?"))
+    assert events[0] == Started(INVEST, "scripted", rewritten=False)
+
+
+def test_a_model_that_breaks_off_over_a_follow_up_is_unavailable(desk: Desks) -> None:
+    with pytest.raises(ModelUnavailableError):
+        desk(TimeoutError("slow")).ask("And how much?", Exchange("Who plans to invest?"))
+
+
+def test_a_question_over_the_queue_is_told_so_and_the_place_is_free_afterwards(
+    desk: Desks, tmp_path: Path
+) -> None:
+    sitting = desk(PLAN, settings=Settings(home=tmp_path, queue=0))
+    chain, ask = sitting.service.chain, Ask(INVEST, "default")
+
+    async def scenario() -> None:
+        reading = chain.astream(ask)
+        async for events in reading:
+            if isinstance(events[0], Token):
+                break
+        with pytest.raises(ModelBusyError):
+            await answer(chain, ask)
+        rest = [e async for events in reading for e in events]
+        assert isinstance(rest[-1], Ended)
+        assert (await answer(chain, ask)).answered
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_who_leaves_gives_the_place_back(desk: Desks, tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    def script(_shown: str) -> str:
+        begun.set()
+        return PLAN
+
+    sitting = desk(script, settings=Settings(home=tmp_path, queue=0))
+    chain, ask = sitting.service.chain, Ask(INVEST, "default")
+
+    async def read_a_little() -> None:
+        async for events in chain.astream(ask):
+            if isinstance(events[0], Token):
+                await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        leaving = asyncio.create_task(read_a_little())
+        await begun.wait()
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert (await answer(chain, ask)).answered
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("sentences", "characters"), [(3, 10_000), (50, 500), (4, 560)])
+def test_the_model_is_shown_few_sentences_in_document_order(
+    desk: Desks, tmp_path: Path, sentences: int, characters: int
+) -> None:
+    settings = Settings(home=tmp_path, evidence_sentences=sentences, evidence_characters=characters)
+    sitting = desk("NOT STATED", settings=settings)
+    evidence = last_answer(sitting.ask(INVEST)).evidence
+    assert 1 < len(evidence) <= sentences
+    assert sum(len(e.text) for e in evidence) <= characters
+    assert all(one.end <= other.start for one, other in pairwise(evidence))
+    lines = sitting.model.asked[0].split("\n\n")[0].splitlines()
+    assert lines == [f"[{e.number}] ({e.title}) {' '.join(e.text.split())}" for e in evidence]
+
+
+def test_citations_of_two_documents_name_their_own(desk: Desks, tmp_path: Path) -> None:
+    texts = {
+        "bridge": "The Halden Bridge cost 24 million crowns.",
+        "tower": "The Varna Tower cost 99 million crowns.",
+    }
+    with Library(tmp_path / "two", HashingEmbedder()) as library:
+        for name, text in texts.items():
+            library.ingest(Upload(text.encode(), f"{name}.txt"))
+        sitting = desk("The tower cost 99 million. The bridge cost 24 million.", library=library)
+        given = last_answer(sitting.ask("What did the bridge and the tower cost?"))
+    assert [(c.marker, c.title) for c in given.citations] == [(1, "tower"), (2, "bridge")]
+    assert all(texts[c.title][c.start : c.end] == c.quote for c in given.citations)

@@ -1,0 +1,85 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from index.types import Hit, Passage, SentenceHit, Span
+from qa.evidence import select
+
+DOCUMENTS = {"d1": "One two. Three four five. Six.", "d2": "Alpha beta. Gamma."}
+
+
+def hit(document: str, start: int, *scored: tuple[int, int, float]) -> Hit:
+    end = max(s[1] for s in scored)
+    text = DOCUMENTS[document][start:end]
+    passage = Passage("p", document, start, end, text, document.upper(), "Intro", 7)
+    sentences = tuple(SentenceHit(Span(a, b), score) for a, b, score in scored)
+    return Hit(passage, 1.0, 1.0, sentences=sentences)
+
+
+ONE = (0, 8, 0.2)
+THREE = (9, 25, 0.9)
+SIX = (26, 30, 0.5)
+ALPHA = (0, 11, 0.6)
+GAMMA = (12, 18, 0.1)
+
+
+def test_sentences_come_in_document_order_and_are_counted_from_one() -> None:
+    chosen = select([hit("d1", 0, ONE, THREE, SIX)], sentences=2, characters=100)
+    assert [(e.number, e.text) for e in chosen] == [(1, "Three four five."), (2, "Six.")]
+
+
+def test_documents_come_in_the_order_of_their_best_sentence() -> None:
+    hits = [hit("d2", 0, ALPHA, GAMMA), hit("d1", 0, ONE, THREE)]
+    chosen = select(hits, sentences=9, characters=100)
+    assert [e.text for e in chosen] == ["One two.", "Three four five.", "Alpha beta.", "Gamma."]
+
+
+def test_a_sentence_that_does_not_fit_is_passed_over_for_one_that_does() -> None:
+    chosen = select([hit("d1", 0, ONE, THREE, SIX)], sentences=9, characters=21)
+    assert [e.text for e in chosen] == ["Three four five.", "Six."]
+
+
+def test_the_best_sentence_is_shown_even_where_it_alone_breaks_the_budget() -> None:
+    chosen = select([hit("d1", 0, ONE, THREE, SIX)], sentences=9, characters=5)
+    assert [e.text for e in chosen] == ["Three four five."]
+
+
+def test_evidence_remembers_where_it_stands() -> None:
+    (chosen,) = select([hit("d1", 9, THREE)], sentences=1, characters=100)
+    assert (chosen.document_id, chosen.title, chosen.section, chosen.page) == (
+        "d1",
+        "D1",
+        "Intro",
+        7,
+    )
+    assert DOCUMENTS["d1"][chosen.start : chosen.end] == chosen.text
+
+
+def test_nothing_found_gives_no_evidence() -> None:
+    assert select([], sentences=4, characters=100) == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.floats(0, 1)), min_size=1, max_size=20),
+    st.integers(1, 10),
+    st.integers(1, 200),
+)
+def test_evidence_keeps_to_its_budget_and_its_order(
+    lengths: list[tuple[int, float]], most: int, characters: int
+) -> None:
+    text, scored = "", []
+    for length, score in lengths:
+        scored.append(SentenceHit(Span(len(text), len(text) + length), score))
+        text += "x" * length + " "
+    passage = Passage("p", "d", 0, len(text), text, "t")
+    chosen = select(
+        [Hit(passage, 1.0, 1.0, sentences=tuple(scored))], sentences=most, characters=characters
+    )
+    assert 1 <= len(chosen) <= most
+    assert len(chosen) == 1 or sum(len(e.text) for e in chosen) <= characters
+    assert all(one.end <= other.start for one, other in pairwise(chosen))
+    assert [e.number for e in chosen] == list(range(1, len(chosen) + 1))
+    assert max(s.score for s in scored) in {
+        s.score for s in scored if s.span.start in {e.start for e in chosen}
+    }

@@ -1,0 +1,94 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from langchain_openai import ChatOpenAI
+
+from qa.errors import ModelSettingError, ModelUnavailableError
+from qa.llama import LlamaOptions, LlamaServer
+from qa.models import LocalReader, PlainReader, openai_compatible, provided
+from qa.testing import ScriptedChatModel, always
+from qa.types import LARGE, SMALL
+
+
+class MovingServer(LlamaServer):
+    """A server without a child, whose address the test sets."""
+
+    present: str | None = "http://127.0.0.1:1"
+    closed = False
+
+    def address(self, timeout: float) -> str:
+        """Give the address that was set."""
+        if self.present is None:
+            raise ModelUnavailableError(f"Not within {timeout} seconds.")
+        return self.present
+
+    def close(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> MovingServer:
+    return MovingServer(LlamaOptions(tmp_path / "model.gguf", "alias", tmp_path / "log"))
+
+
+def test_a_plain_reader_gives_its_model_as_it_is() -> None:
+    model = ScriptedChatModel(script=always("yes"))
+    reader = PlainReader("scripted", model)
+    assert asyncio.run(reader.chat()) is model
+    assert (reader.ready, reader.profile) == (True, LARGE)
+
+
+def test_a_local_reader_follows_its_server_to_a_new_address(server: MovingServer) -> None:
+    reader = LocalReader("small", server, timeout=5.0)
+    first = asyncio.run(reader.chat())
+    assert asyncio.run(reader.chat()) is first
+    server.present = "http://127.0.0.1:2"
+    second = asyncio.run(reader.chat())
+    assert isinstance(first, ChatOpenAI)
+    assert isinstance(second, ChatOpenAI)
+    assert first.openai_api_base == "http://127.0.0.1:1/v1"
+    assert second.openai_api_base == "http://127.0.0.1:2/v1"
+
+
+def test_a_local_reader_speaks_with_its_server_s_key_and_a_short_reply(
+    server: MovingServer,
+) -> None:
+    model = asyncio.run(LocalReader("small", server, timeout=5.0).chat())
+    assert isinstance(model, ChatOpenAI)
+    assert model.max_tokens == SMALL.answer_tokens
+    assert server.key not in repr(model)
+
+
+def test_a_local_reader_without_a_server_is_unavailable(server: MovingServer) -> None:
+    server.present = None
+    reader = LocalReader("small", server, timeout=5.0)
+    assert not reader.ready
+    with pytest.raises(ModelUnavailableError):
+        asyncio.run(reader.chat())
+
+
+def test_closing_a_local_reader_closes_its_server(server: MovingServer) -> None:
+    LocalReader("small", server, timeout=5.0).close()
+    assert server.closed
+
+
+def test_a_compatible_server_is_asked_exactly_as_set_up_and_never_twice() -> None:
+    model = openai_compatible(
+        "some-model", "http://127.0.0.1:9/v1", "key", answer_tokens=77, timeout=3.0
+    )
+    assert isinstance(model, ChatOpenAI)
+    assert (model.model_name, model.openai_api_base) == ("some-model", "http://127.0.0.1:9/v1")
+    assert (model.temperature, model.max_tokens) == (0.0, 77)
+    assert (model.request_timeout, model.max_retries) == (3.0, 0)
+
+
+@pytest.mark.parametrize("name", ["nobody:model", "cohere:command", "openai:gpt-4o"])
+def test_a_provider_that_cannot_be_had_is_an_error_with_a_way_out(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ModelSettingError, match=name) as raised:
+        provided(name, answer_tokens=10, timeout=1.0)
+    assert "FOOTNOTE_BASE_URL" in raised.value.fix
