@@ -12,6 +12,9 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from api import errors
@@ -59,8 +62,10 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        max_body_size=chosen.max_document_bytes + FORM_OVERHEAD_BYTES,
     )
+    most = chosen.max_document_bytes + FORM_OVERHEAD_BYTES
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=most)
+    app.add_middleware(ClaimedLength, most=most)
     errors.install(app)
     for routes in (ask, documents, view, health):
         app.include_router(routes.router)
@@ -69,6 +74,24 @@ def create_app(
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/", _home, include_in_schema=False)
     return app
+
+
+class ClaimedLength:
+    """Refuses a body by the length that it claims, as a problem and before any of it is read.
+
+    Starlette's own limit, which counts what arrives, would write this refusal as plain text.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app = app
+        self.most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        claimed = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        if claimed.isdecimal() and int(claimed) > self.most:
+            await errors.respond(errors.too_large(scope["path"]))(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 async def _docs() -> HTMLResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -54,6 +55,7 @@ TABLE: dict[type[FootnoteError], Row] = {
     index_errors.InvalidNameError: Row(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-name", "The name cannot be used"
     ),
+    index_errors.NotFoundError: Row(HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
     index_errors.DocumentNotFoundError: Row(
         HTTPStatus.NOT_FOUND, "document-not-found", "There is no such document"
     ),
@@ -80,6 +82,9 @@ TABLE: dict[type[FootnoteError], Row] = {
     ),
     qa_errors.QuestionTooLongError: Row(
         HTTPStatus.UNPROCESSABLE_ENTITY, "question-too-long", "The question is too long"
+    ),
+    qa_errors.ModelError: Row(
+        HTTPStatus.SERVICE_UNAVAILABLE, "model-failed", "No answer can be made now"
     ),
     qa_errors.WeightsUnavailableError: Row(
         HTTPStatus.SERVICE_UNAVAILABLE, "weights-unavailable", "The model's files are not here"
@@ -120,15 +125,21 @@ def to_problem(error: FootnoteError, instance: str | None = None) -> Problem:
     )
 
 
-def respond(problem: Problem) -> JSONResponse:
+def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Send a problem, with `Retry-After` where trying again helps."""
     retry = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
     return JSONResponse(
         problem.model_dump(),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)} if retry else None,
+        headers={"Retry-After": str(RETRY_AFTER_SECONDS)} if retry else headers,
     )
+
+
+def too_large(instance: str) -> Problem:
+    """Give the problem of a body that was not read to its end, because it has too many bytes."""
+    message = "The request has more bytes than this server takes."
+    return to_problem(index_errors.DocumentTooLargeError(message), instance)
 
 
 def install(app: FastAPI) -> None:
@@ -168,10 +179,11 @@ async def _on_validation(request: Request, error: Exception) -> JSONResponse:
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for this class
     status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return respond(too_large(request.url.path))
     fixes = {
         HTTPStatus.NOT_FOUND: "See /docs for the paths that there are.",
         HTTPStatus.METHOD_NOT_ALLOWED: "See /docs for the methods that this path takes.",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: index_errors.DocumentTooLargeError.fix,
     }
     return respond(
         Problem(
@@ -181,7 +193,8 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
             detail=str(error.detail),
             fix=fixes.get(status, "See /docs."),
             instance=request.url.path,
-        )
+        ),
+        error.headers,  # a 405 says which methods are allowed
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from fastapi.sse import format_sse_event
@@ -40,16 +41,17 @@ def to_wire(event: Event) -> tuple[str, dict[str, Any]]:
 
 async def encode(
     groups: AsyncIterator[tuple[Event, ...]], *, heartbeat: float = HEARTBEAT_SECONDS
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """Write events as SSE; an error becomes the last event; silence is broken each `heartbeat`."""
     try:
-        async for group in _with_heartbeat(groups, heartbeat):
-            if group is None:
-                yield format_sse_event(data_str=None, comment="still here")
-                continue
-            for event in group:
-                name, data = to_wire(event)
-                yield _frame(name, data)
+        async with aclosing(_with_heartbeat(groups, heartbeat)) as beats:
+            async for group in beats:
+                if group is None:
+                    yield format_sse_event(data_str=None, comment="still here")
+                    continue
+                for event in group:
+                    name, data = to_wire(event)
+                    yield _frame(name, data)
     except FootnoteError as error:
         yield _frame("error", to_problem(error).model_dump())
 
@@ -60,7 +62,7 @@ def _frame(name: str, data: dict[str, Any]) -> bytes:
 
 async def _with_heartbeat(
     groups: AsyncIterator[tuple[Event, ...]], seconds: float
-) -> AsyncIterator[tuple[Event, ...] | None]:
+) -> AsyncGenerator[tuple[Event, ...] | None]:
     """Pass groups on; None stands for each stretch of silence."""
     pending = asyncio.create_task(_next(groups))
     try:
@@ -78,6 +80,8 @@ async def _with_heartbeat(
         # When the client leaves, so must the model: cancelling closes its stream.
         pending.cancel()
         await asyncio.gather(pending, return_exceptions=True)
+        if isinstance(groups, AsyncGenerator):
+            await groups.aclose()
 
 
 async def _next(groups: AsyncIterator[tuple[Event, ...]]) -> tuple[Event, ...]:

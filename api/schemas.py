@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from index.library import DEFAULT_COLLECTION
 from index.types import DocumentRecord, Hit
 from qa.types import Answer, Ask, Citation, Exchange
+
+
+def _check_encodable(text: str) -> str:
+    # JSON can spell half of a surrogate pair ("\\ud800"); it could not be sent back.
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError("half of a surrogate pair is not a character")
+    return text
+
+
+Text: TypeAlias = Annotated[str, AfterValidator(_check_encodable)]
 
 
 class Schema(BaseModel):
@@ -20,16 +30,16 @@ class Schema(BaseModel):
 class ExchangeBody(Schema):
     """An earlier question and its answer."""
 
-    question: str
-    answer: str = ""
+    question: Text
+    answer: Text = ""
 
 
 class AskRequest(Schema):
     """A question, the collection to ask, and the conversation before it, oldest first."""
 
-    question: Annotated[str, Field(examples=["how much will Alibaba invest?"])]
+    question: Annotated[Text, Field(examples=["how much will Alibaba invest?"])]
     collection: str = DEFAULT_COLLECTION
-    history: list[ExchangeBody | str] = Field(default=[], max_length=100)
+    history: list[ExchangeBody | Text] = Field(default=[], max_length=100)
     stream: bool = False
 
     def to_ask(self) -> Ask:
@@ -44,7 +54,7 @@ class AskRequest(Schema):
 class SearchRequest(Schema):
     """A query for passages alone."""
 
-    query: Annotated[str, Field(examples=["investment in cloud computing"])]
+    query: Annotated[Text, Field(examples=["investment in cloud computing"])]
     collection: str = DEFAULT_COLLECTION
     limit: int = Field(default=8, ge=1, le=50)
 

@@ -90,7 +90,7 @@ class LlamaServer:
         pause = FIRST_PAUSE
         while not self._is_closing():
             began = time.monotonic()
-            code = self._run_once()
+            code = self._try_once()
             if self._is_closing():
                 return
             lived = time.monotonic() - began
@@ -99,6 +99,15 @@ class LlamaServer:
             with self._changed:
                 self._state.last_code = code
                 self._changed.wait_for(lambda: self._state.closing, pause)
+
+    def _try_once(self) -> int | str:
+        try:
+            return self._run_once()
+        except (OSError, ValueError, KeyError) as error:  # no process, no log, or no address
+            child = self._state.child
+            if child is not None:
+                _end(child)
+            return f"{type(error).__name__}: {error}"
 
     def _is_closing(self) -> bool:
         return self._state.closing
@@ -147,7 +156,7 @@ class LlamaServer:
 class _State:
     child: subprocess.Popen[bytes] | None = None
     address: str | None = None
-    last_code: int | None = None
+    last_code: int | str | None = None
     closing: bool = field(default=False)
 
     def describe(self) -> str:

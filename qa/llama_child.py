@@ -17,6 +17,9 @@ API_KEY_VARIABLE = "FOOTNOTE_CHILD_KEY"
 def main() -> None:
     """Load the model, serve, and wait for the parent's end."""
     options = _parse()
+    # The pipe to the parent carries one line; whatever a library prints goes to the log instead.
+    parent = os.dup(1)
+    os.dup2(2, 1)
     import xllamacpp  # type: ignore[import-untyped]  # noqa: PLC0415  a bad option need not wait
 
     parameters = xllamacpp.CommonParams()
@@ -32,8 +35,8 @@ def main() -> None:
     parameters.endpoint_slots = False
     parameters.cache_ram_mib = options.cache_mib
     server = xllamacpp.Server(parameters)
-    line = json.dumps({"address": server.listening_address})
-    print(line, flush=True)  # noqa: T201  the parent reads it
+    with os.fdopen(parent, "w") as out:
+        out.write(json.dumps({"address": server.listening_address}) + "\n")
     sys.stdin.buffer.read()
     # The server's threads hold nothing worth saving, and its destructor waits for open requests.
     os._exit(0)

