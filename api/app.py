@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import fastapi_offline
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -15,7 +16,6 @@ from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
-from swagger_ui_bundle import swagger_ui_path
 
 from api import errors
 from api.deps import Running
@@ -28,6 +28,7 @@ from qa.settings import Settings
 logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
+SWAGGER = Path(fastapi_offline.__file__).parent / "static"
 FORM_OVERHEAD_BYTES = 1_000_000
 DESCRIPTION = (
     "Questions about your documents, answered with citations that are verbatim spans of their "
@@ -70,7 +71,7 @@ def create_app(
     for routes in (ask, documents, view, health):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.mount("/docs/assets", StaticFiles(directory=swagger_ui_path), name="docs")
+    app.mount("/docs/assets", StaticFiles(directory=SWAGGER), name="docs")
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/", _home, include_in_schema=False)
     return app
@@ -87,6 +88,7 @@ class ClaimedLength:
         self.most = most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 413, or pass the request on."""
         claimed = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
         if claimed.isdecimal() and int(claimed) > self.most:
             await errors.respond(errors.too_large(scope["path"]))(scope, receive, send)
@@ -101,7 +103,7 @@ async def _docs() -> HTMLResponse:
         title="Footnote: the API",
         swagger_js_url="/docs/assets/swagger-ui-bundle.js",
         swagger_css_url="/docs/assets/swagger-ui.css",
-        swagger_favicon_url="/docs/assets/favicon-32x32.png",
+        swagger_favicon_url="/docs/assets/favicon.png",
     )
 
 

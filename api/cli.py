@@ -34,6 +34,15 @@ def main() -> NoReturn:
         app()
     except FootnoteError as error:
         fail(str(error), error.fix)
+    except ValueError as error:
+        from pydantic import ValidationError  # noqa: PLC0415  help must come at once
+
+        if not isinstance(error, ValidationError) or error.title != "Settings":
+            raise
+        wrong = "; ".join(
+            f"FOOTNOTE_{e['loc'][0]}".upper() + f": {e['msg']}" for e in error.errors()
+        )
+        fail(wrong, "Correct the option, or the environment variable.")
     sys.exit(0)
 
 

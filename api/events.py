@@ -22,6 +22,8 @@ from qa.types import Cited, Ended, Event, Refused, Started, Token
 HEARTBEAT_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 MEDIA_TYPE = "text/event-stream"
+LINE_ENDS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
+"""No line ends for SSE, but for `str.splitlines`, which clients read lines with."""
 
 
 def to_wire(event: Event) -> tuple[str, dict[str, Any]]:
@@ -57,7 +59,8 @@ async def encode(
 
 
 def _frame(name: str, data: dict[str, Any]) -> bytes:
-    return format_sse_event(event=name, data_str=json.dumps(data, ensure_ascii=False))
+    text = json.dumps(data, ensure_ascii=False).translate(LINE_ENDS)
+    return format_sse_event(event=name, data_str=text)
 
 
 async def _with_heartbeat(

@@ -61,7 +61,8 @@ class RemoteSession:
     """A session over HTTP."""
 
     def __init__(self, address: str) -> None:
-        self._client = httpx.Client(base_url=address, timeout=ASK_TIMEOUT)
+        with _reached():
+            self._client = httpx.Client(base_url=address, timeout=ASK_TIMEOUT)
 
     def ask(self, question: str, collection: str, on_token: OnToken | None = None) -> Body:
         """Ask with a stream; the last event is the answer."""
@@ -110,7 +111,11 @@ class RemoteSession:
         with _reached():
             response = self._client.request(method, path, **options)
         _check(response)
-        return dict(response.json()) if response.content else {}
+        try:
+            return dict(response.json()) if response.content else {}
+        except (ValueError, TypeError) as error:
+            fix = "Is it Footnote that serves there? Check --url."
+            raise RemoteError(f"{response.url} did not answer in JSON.", fix=fix) from error
 
 
 class OwnSession:
@@ -211,7 +216,7 @@ def read_events(lines: Iterator[str]) -> Iterator[tuple[str, Body]]:
 def _reached() -> Iterator[None]:
     try:
         yield
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise RemoteError(
             f"The server did not answer: {error}.", fix="Is it running? Start it with `make serve`."
         ) from error
@@ -223,5 +228,5 @@ def _check(response: httpx.Response) -> None:
     try:
         problem = response.json()
         raise RemoteError(problem["detail"], fix=problem["fix"])
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise RemoteError(f"The server answered {response.status_code}.") from error

@@ -101,7 +101,8 @@ def ingest_files(
 ) -> list[dict[str, Any]]:
     """Ingest files one by one with a progress bar; a bad one is reported and the rest goes on."""
     outcomes = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    # Names of files are not markup: "[draft].txt" stays as it is.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
         for path in find_files(paths):
             task = bar.add_task(path.name, total=None)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, cast
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -53,7 +54,7 @@ async def ask(body: AskRequest, request: Request, running: RunningDep) -> Any:
     question = body.to_ask()
     if not (body.stream or MEDIA_TYPE in request.headers.get("accept", "")):
         return AnswerResponse.of(await answer(chain, question))
-    groups = chain.astream(question)
+    groups = cast("AsyncGenerator[tuple[Event, ...]]", chain.astream(question))
     # The first event comes before the status is sent, so that a bad request has its own status.
     first = await anext(groups)
     return StreamingResponse(encode(_resume(first, groups)), media_type=MEDIA_TYPE, headers=HEADERS)
@@ -74,8 +75,9 @@ async def search(body: SearchRequest, running: RunningDep) -> SearchResponse:
 
 
 async def _resume(
-    first: tuple[Event, ...], groups: AsyncIterator[tuple[Event, ...]]
-) -> AsyncIterator[tuple[Event, ...]]:
-    yield first
-    async for group in groups:
-        yield group
+    first: tuple[Event, ...], groups: AsyncGenerator[tuple[Event, ...]]
+) -> AsyncGenerator[tuple[Event, ...]]:
+    async with aclosing(groups):
+        yield first
+        async for group in groups:
+            yield group
