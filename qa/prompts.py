@@ -27,15 +27,15 @@ QUOTE_EXAMPLES = (
     ("Who opened the bridge?", "Ruth Okafor"),
     ("How much did the Varna Bridge cost?", NOT_STATED),
     ("Does Lindqvist still direct the firm?", "No, he no longer directs the firm"),
-    ("How long is the bridge?", NOT_STATED),
     (
         "What did the cost of the bridge exceed?",
         "what the city had spent on its roads in the decade before",
     ),
     ("Have the accounts been published?", "No, they have not been published"),
-    ("Was the bridge designed by an engineer?", "Yes, by the engineer Paul Lindqvist"),
     ("In which year was the firm founded?", NOT_STATED),
+    ("Was the bridge designed by an engineer?", "Yes, by the engineer Paul Lindqvist"),
     ("What does Lindqvist hold?", "a tenth of it"),
+    ("When was the bridge opened?", "4 May 1931"),
 )
 
 CITED_RULES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -141,21 +142,25 @@ class NoticedServer(uvicorn.Server):
 @pytest.fixture(scope="module")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
     """Give what serves an app on a free loopback port; it is stopped after the module."""
-    with ExitStack() as stack:
+    running: list[tuple[NoticedServer, threading.Thread, socket.socket]] = []
 
-        def start(app: FastAPI) -> str:
-            settings = Settings(home=tmp_path_factory.mktemp("port"), port=0)
-            listening = stack.enter_context(take_port(settings))
-            config = uvicorn.Config(app, log_level="critical", ws="none", lifespan="on")
-            server = NoticedServer(config)
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-            thread.start()
-            stack.callback(thread.join, WAIT_SECONDS)
-            stack.callback(setattr, server, "should_exit", True)
-            assert server.up.wait(WAIT_SECONDS)
-            return describe_address(listening)
+    def start(app: FastAPI) -> str:
+        settings = Settings(home=tmp_path_factory.mktemp("port"), port=0)
+        listening = take_port(settings)
+        config = uvicorn.Config(app, log_level="critical", ws="none", lifespan="on")
+        server = NoticedServer(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        running.append((server, thread, listening))
+        thread.start()
+        assert server.up.wait(WAIT_SECONDS)
+        return describe_address(listening)
 
-        yield start
+    yield start
+    for server, _, _ in running:
+        server.should_exit = True
+    for _, thread, listening in running:
+        thread.join(WAIT_SECONDS)
+        listening.close()
 
 
 @dataclass(frozen=True, slots=True)

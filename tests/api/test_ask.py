@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -16,6 +17,7 @@ from api.session import read_events
 from qa.testing import ScriptedChatModel, always
 
 Events = list[tuple[str, dict[str, Any]]]
+JSON = {"Content-Type": "application/json"}
 STREAM = {"Accept": "text/event-stream"}
 WAIT_SECONDS = 20.0
 
@@ -201,7 +203,8 @@ def test_without_a_stream_a_model_that_fails_is_a_503(
 def test_bad_input_has_its_own_status_before_any_stream(
     seeded: TestClient, body: dict[str, Any], status: int, kind: str, *, stream: bool
 ) -> None:
-    response = seeded.post("/v1/ask", json=body | {"stream": stream})
+    content = json.dumps(body | {"stream": stream})
+    response = seeded.post("/v1/ask", content=content, headers=JSON)
 
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
@@ -218,8 +221,7 @@ def test_ten_thousand_characters_are_counted_in_the_refusal(seeded: TestClient) 
 
 @pytest.mark.parametrize("body", [b"{", b'{"question": "\xff"}', b"[" * 100_000])
 def test_a_body_that_is_not_json_is_a_problem(seeded: TestClient, body: bytes) -> None:
-    headers = {"Content-Type": "application/json"}
-    response = seeded.post("/v1/ask", content=body, headers=headers)
+    response = seeded.post("/v1/ask", content=body, headers=JSON)
 
     assert response.status_code in {400, 422}
     assert response.headers["content-type"] == "application/problem+json"
@@ -333,7 +335,7 @@ def test_search_gives_verbatim_passages_without_a_model(seeded: TestClient, seed
     ],
 )
 def test_a_bad_search_is_a_problem(seeded: TestClient, body: dict[str, Any], status: int) -> None:
-    response = seeded.post("/v1/search", json=body)
+    response = seeded.post("/v1/search", content=json.dumps(body), headers=JSON)
 
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
