@@ -60,7 +60,10 @@ class SearchRequest(Schema):
 
 
 class DocumentRequest(Schema):
-    """A document sent as text; `source` is its stable name, and a new version keeps it."""
+    """A document sent as text; `source` is its stable name, and a new version keeps it.
+
+    Without a `source` the text is named by its content: another text never replaces it.
+    """
 
     text: str
     title: str | None = Field(default=None, max_length=300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from http import HTTPStatus
 from typing import Any
@@ -102,6 +103,11 @@ async def delete_document(document_id: str, running: RunningDep) -> None:
     await loop.run_in_executor(running.ingesting, running.service.library.delete, document_id)
 
 
+def name_source(text: str) -> str:
+    """Name a text that came without a source by its content, so that no other one replaces it."""
+    return "text-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
 async def read_upload(request: Request, library: Library) -> Upload:
     """Read a file from a form, or text from JSON. Raises `BadInputError` and validation errors."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -154,6 +160,6 @@ def _read_json(body: bytes) -> Upload:
         data=sent.text.encode("utf-8", "surrogatepass"),
         name=name,
         collection=sent.collection,
-        source=sent.source or name,
+        source=sent.source or name_source(sent.text),
         title=sent.title,
     )

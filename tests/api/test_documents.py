@@ -53,14 +53,15 @@ def test_a_file_is_created_then_unchanged_then_replaced(client: TestClient) -> N
 
 
 def test_text_is_created_then_unchanged_then_replaced(client: TestClient) -> None:
-    body = {"text": "# Bridges\n\nOne opened in 1931.", "title": "Bridges", "markdown": True}
+    text = "# Bridges\n\nOne opened in 1931."
+    body = {"text": text, "title": "Bridges", "source": "bridges", "markdown": True}
     first = client.post(PATH, json=body)
     again = client.post(PATH, json=body)
     other = client.post(PATH, json=body | {"text": "# Bridges\n\nNone."})
 
     assert [r.status_code for r in (first, again, other)] == [201, 200, 200]
     assert first.json()["document"]["media_type"] == "text/markdown"
-    assert first.json()["document"]["source"] == "Bridges.md"
+    assert first.json()["document"]["source"] == "bridges"
     assert other.json()["outcome"] == "replaced"
 
 
@@ -288,3 +289,10 @@ def test_no_json_object_is_an_internal_error(seeded: TestClient, body: dict[str,
     response = seeded.post(PATH, content=json.dumps(body), headers=JSON)
 
     assert response.status_code == 422
+
+
+def test_texts_without_a_source_never_replace_each_other(client: TestClient) -> None:
+    one = client.post("/v1/documents", json={"text": "The first note.", "title": "Note"})
+    other = client.post("/v1/documents", json={"text": "The second note.", "title": "Note"})
+    assert one.json()["outcome"] == other.json()["outcome"] == "created"
+    assert one.json()["document"]["id"] != other.json()["document"]["id"]
