@@ -68,7 +68,6 @@ class RefusalCode(StrEnum):
     """Why there is no answer."""
 
     NOTHING_INDEXED = "nothing_indexed"
-    NOTHING_FOUND = "nothing_found"
     NAME_NOT_IN_EVIDENCE = "name_not_in_evidence"
     NUMBER_NOT_IN_EVIDENCE = "number_not_in_evidence"
     NOT_STATED = "not_stated"
