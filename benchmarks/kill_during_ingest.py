@@ -11,6 +11,7 @@ round asks a question about one of them and checks the citation.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import random
 import subprocess
@@ -113,11 +114,17 @@ def _upload_until_killed(
     return done
 
 
+def _name(key: str) -> str:
+    digest = hashlib.sha256(key.encode()).digest()
+    syllables = ["bar", "del", "fen", "gor", "hal", "kel", "mor", "nis", "pol", "ras", "sul", "ton"]
+    return "".join(syllables[byte % len(syllables)] for byte in digest[:4]).capitalize()
+
+
 def _text(key: str) -> str:
-    facts = [
-        f"In note {key}, item {i} of the Quill ledger costs {i * 7 + 3} crowns." for i in range(40)
-    ]
-    return f"The keeper of note {key} is Mara Quill-{key}.\n\n" + "\n".join(facts)
+    place = _name(key)
+    facts = [f"In the {place} ledger, item {i} costs {i * 7 + 3} crowns." for i in range(40)]
+    keeper = f"The lighthouse of {place} is kept by Mara {_name(key + ' keeper')}."
+    return f"{keeper}\n\n" + "\n".join(facts)
 
 
 def _check(address: str, acknowledged: dict[str, str]) -> list[str]:
@@ -135,15 +142,16 @@ def _check(address: str, acknowledged: dict[str, str]) -> list[str]:
 
 
 def _ask(address: str, acknowledged: dict[str, str]) -> None:
-    document_id, text = next(iter(acknowledged.items()))
-    key = text.split("note ")[1].split(" is")[0]
-    body = {"question": f"Who is the keeper of note {key}?"}
-    answer = httpx.post(f"{address}/v1/ask", json=body, timeout=120).json()
+    """Ask about the first document of all, and hold each citation against its source."""
+    text = next(iter(acknowledged.values()))
+    place = text.split("lighthouse of ")[1].split(" is")[0]
+    body = {"question": f"Who keeps the lighthouse of {place}?"}
+    answer = httpx.post(f"{address}/v1/ask", json=body, timeout=300).json()
     print(f"asked: {body['question']} -> {answer['answer'] or answer['reason']}")
+    assert answer["answered"]
     for citation in answer["citations"]:
         source = httpx.get(f"{address}/v1/documents/{citation['document_id']}/text").text
         assert source[citation["start"] : citation["end"]] == citation["quote"]
-    assert document_id
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ SENTENCE_FUSION_K = 20
 CANDIDATES = 40
 """How many places of each ranking are fused, and read past what is no longer live."""
 
+ATTEMPTS = 3
+"""How often the rankings are read again where a document was replaced while they were."""
+
 # Words that carry no topic; BM25's own idf says the same, more slowly, on a large collection.
 STOP_WORDS = frozenset(
     "a an the of in on at to for from by with and or is are was were be been being do does did "
@@ -48,12 +51,17 @@ def search(  # noqa: PLR0913  the collaborators, by name, are half of them
     """
     catalog.check_embedder(collection, embedder.name)
     words = query_words(query)
-    keyword = catalog.match_words(collection, words, limit=max(CANDIDATES, limit))
     query_vector = embedder.embed_queries([query])[0]
-    dense = vectors.query(collection, query_vector, limit=max(CANDIDATES, limit))
+    deep = max(CANDIDATES, limit)
+    for _ in range(ATTEMPTS):
+        keyword = catalog.match_words(collection, words, limit=deep)
+        dense = vectors.query(collection, query_vector, limit=deep)
+        scores = fuse([[i for i, _ in dense], keyword], k=FUSION_K)
+        live = catalog.live_passages(collection, list(scores))
+        # What was ranked and is gone was replaced in between: its successor has yet to be ranked.
+        if len(live) == len(scores):
+            break
     similar = dict(dense)
-    scores = fuse([[i for i, _ in dense], keyword], k=FUSION_K)
-    live = catalog.live_passages(collection, list(scores))
     ordered = sorted((i for i in scores if i in live), key=lambda i: (-scores[i], i))[:limit]
     sentences = rank_sentences([live[i] for i in ordered], query_vector, words)
     dense_ranks, keyword_ranks = _ranks(list(similar)), _ranks(keyword)
