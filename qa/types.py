@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -169,7 +169,6 @@ class Profile:
     sentences: int
     characters: int
     answer_tokens: int
-    stop: tuple[str, ...] = field(default=())
 
 
 SMALL = Profile(quotes_only=True, sentences=4, characters=700, answer_tokens=64)

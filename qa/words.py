@@ -1,7 +1,7 @@
 """What stands in a text: its words, numbers and names, in forms that can be compared. Pure.
 
-English is what the stop words and number words know; in other languages less is recognised, so
-less is checked, and nothing is refused for it.
+English is what the stop words and number words know. In other languages fewer numbers are known,
+and a capital says less: a German noun counts as a name, and must stand in the source as one.
 """
 
 from __future__ import annotations
