@@ -1,26 +1,21 @@
 """Question text -> `[Hit]`: dense and BM25 rankings, fused by reciprocal rank; live passages only.
 
-Reciprocal rank fusion is Cormack, Clarke and Büttcher, SIGIR 2009. The same fusion then ranks the
-sentences of the hits: by their own vectors, by BM25 among themselves, and by their passage's place.
+Reciprocal rank fusion is Cormack, Clarke and Büttcher, SIGIR 2009. `index.sentences` then ranks the
+sentences of the hits.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Hashable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
-import numpy as np
-
 from index.catalog import Catalog, tokenize
-from index.types import Embedded, Embedder, Hit, Passage, SentenceHit, Span, Vectors
+from index.sentences import rank_sentences
+from index.types import Embedder, Hit, SentenceHit
 from index.vectors import VectorIndex
 
 FUSION_K = 60
-"""The constant of the paper, for passages."""
-SENTENCE_FUSION_K = 20
-"""Fewer candidates want a steeper curve: measured on the tune questions of SQuAD 2.0."""
+"""The constant of the paper."""
 CANDIDATES = 40
 """How many places of each ranking are fused, and read past what is no longer live."""
 
@@ -63,7 +58,7 @@ def search(  # noqa: PLR0913  the collaborators, by name, are half of them
             break
     similar = dict(dense)
     ordered = sorted((i for i in scores if i in live), key=lambda i: (-scores[i], i))[:limit]
-    sentences = rank_sentences([live[i] for i in ordered], query_vector, words)
+    sentences = rank_sentences([live[i] for i in ordered], query, query_vector, words)
     dense_ranks, keyword_ranks = _ranks(list(similar)), _ranks(keyword)
     return [
         Hit(
@@ -93,50 +88,11 @@ def fuse(rankings: Sequence[Sequence[Key]], *, k: int) -> dict[Key, float]:
     return scores
 
 
-def rank_sentences(
-    found: Sequence[tuple[Passage, Embedded]], query: Vectors, words: Sequence[str]
-) -> list[tuple[SentenceHit, ...]]:
-    """Score every sentence of the passages, which come best first; same order out."""
-    keys = [(p, s) for p, (passage, _) in enumerate(found) for s in range(len(passage.sentences))]
-    if not keys:
-        return [() for _ in found]
-    similarity = np.concatenate([embedded.sentences @ query for _, embedded in found])
-    by_vector = [keys[i] for i in np.argsort(-similarity, kind="stable")]
-    texts = {(p, s): found[p][0].slice(found[p][0].sentences[s]) for p, s in keys}
-    scores = fuse([by_vector, match_sentences(texts, words)], k=SENTENCE_FUSION_K)
-    places = {p: 1.0 / (SENTENCE_FUSION_K + p + 1) for p in range(len(found))}
-    return [
-        tuple(
-            SentenceHit(span, scores[p, s] + places[p]) for s, span in enumerate(passage.sentences)
-        )
-        for p, (passage, _) in enumerate(found)
-    ]
-
-
-def match_sentences(texts: Mapping[Key, str], words: Sequence[str]) -> list[Key]:
-    """Rank texts by BM25 among themselves, best first; those without any of the words are left out.
-
-    The same FTS5 with the same stemmer as the catalog's, over a table that lives for a millisecond.
-    """
-    if not words:
-        return []  # FTS5 takes an empty query for a syntax error
-    keys = list(texts)
-    with closing(sqlite3.connect(":memory:")) as db:
-        db.execute(
-            "CREATE VIRTUAL TABLE words USING fts5(text, "
-            "tokenize='porter unicode61 remove_diacritics 2')"
-        )
-        db.executemany("INSERT INTO words(rowid, text) VALUES (?, ?)", enumerate(texts.values()))
-        query = " OR ".join(f'"{word}"' for word in words)
-        rows = db.execute("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank", (query,))
-        return [keys[row[0]] for row in rows]
-
-
 def _ranks(ids: Sequence[str]) -> dict[str, int]:
     return {id_: place for place, id_ in enumerate(ids, start=1)}
 
 
-def spans_by_score(hits: Sequence[Hit]) -> list[tuple[Hit, Span, float]]:
+def sentences_by_score(hits: Sequence[Hit]) -> list[tuple[Hit, SentenceHit]]:
     """List every scored sentence of the hits, best first; ties keep the hits' order."""
-    scored = [(hit, s.span, s.score) for hit in hits for s in hit.sentences]
-    return sorted(scored, key=lambda item: -item[2])
+    scored = [(hit, sentence) for hit in hits for sentence in hit.sentences]
+    return sorted(scored, key=lambda item: -item[1].score)

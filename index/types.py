@@ -97,10 +97,14 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class SentenceHit:
-    """A sentence inside a hit, with its own fused score (higher is better)."""
+    """A sentence inside a hit: its score (higher is better) and its chance to be the one.
+
+    The chances of all sentences that one search found add up to 1.
+    """
 
     span: Span
     score: float
+    chance: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
             turn.hits,
             sentences=bounds.evidence_sentences or profile.sentences,
             characters=bounds.evidence_characters or profile.characters,
+            worth=profile.worth,
         )
         return replace(turn, evidence=evidence, refusal=refuse_early(turn.question, turn.hits))
 

@@ -9,28 +9,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from index.search import spans_by_score
+from index.search import sentences_by_score
 from index.types import Hit, Span
 from qa.types import Evidence
 
 
-def select(hits: Sequence[Hit], *, sentences: int, characters: int) -> tuple[Evidence, ...]:
-    """Take the best-scored sentences that fit in the budget (code points), at least one.
+def select(
+    hits: Sequence[Hit], *, sentences: int, characters: int, worth: float = 0.0
+) -> tuple[Evidence, ...]:
+    """Take the best-scored sentences that are worth reading, at least one.
 
     Documents come in the order of their best sentence, sentences in their document's order.
     """
-    chosen: list[tuple[Hit, Span]] = []
-    used = 0
-    for hit, span, _ in spans_by_score(hits):
-        length = span.end - span.start
-        if len(chosen) == sentences:
-            break
-        if not chosen or used + length <= characters:
-            chosen.append((hit, span))
-            used += length
+    ranked = sentences_by_score(hits)
+    kept = worth_reading(
+        [s.span.end - s.span.start for _, s in ranked],
+        [s.chance for _, s in ranked],
+        sentences=sentences,
+        characters=characters,
+        worth=worth,
+    )
+    chosen = [(ranked[i][0], ranked[i][1].span) for i in kept]
     places = {hit.passage.document_id: i for i, (hit, _) in reversed(list(enumerate(chosen)))}
     chosen.sort(key=lambda item: (places[item[0].passage.document_id], item[1].start))
     return tuple(_build(number, hit, span) for number, (hit, span) in enumerate(chosen, start=1))
+
+
+def worth_reading(
+    lengths: Sequence[int],
+    chances: Sequence[float],
+    *,
+    sentences: int,
+    characters: int,
+    worth: float,
+) -> list[int]:
+    """Give the places of the sentences to read, of all, which come best first.
+
+    The first always; then, while there is room for `sentences` and `characters` (code points),
+    those whose chance is at least `worth` for each 100 code points: a reader's time grows with the
+    text, so a long sentence must promise more than a short one.
+    """
+    kept: list[int] = []
+    used = 0
+    for place, (length, chance) in enumerate(zip(lengths, chances, strict=True)):
+        if len(kept) == sentences:
+            break
+        if not kept or (used + length <= characters and 100 * chance >= worth * length):
+            kept.append(place)
+            used += length
+    return kept
 
 
 def _build(number: int, hit: Hit, span: Span) -> Evidence:

@@ -28,7 +28,7 @@ class FootnoteRetriever(BaseRetriever):
 
     library: Library
     collection: str = DEFAULT_COLLECTION
-    limit: int = 6
+    limit: int = 8
     executor: Executor | None = None
 
     def _get_relevant_documents(

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     precision: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="Arithmetic of the embedding model."
     )
-    passages: int = Field(6, ge=1, le=50, description="Passages that evidence is taken from.")
+    passages: int = Field(8, ge=1, le=50, description="Passages that evidence is taken from.")
     evidence_sentences: int | None = Field(
         None, ge=1, description="Sentences shown to the model; by default as the model can use."
     )

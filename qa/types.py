@@ -162,14 +162,16 @@ class Profile:
 
     `quotes_only` asks for the shortest answer and leaves the markers to code, which is what a small
     model does best; otherwise sentences with `[n]` markers are asked for. `sentences` and
-    `characters` bound the evidence, `answer_tokens` the reply.
+    `characters` bound the evidence, `answer_tokens` the reply. `worth` is the least chance of being
+    the one, for each 100 code points, that makes a sentence worth the time to read it.
     """
 
     quotes_only: bool
     sentences: int
     characters: int
     answer_tokens: int
+    worth: float = 0.0
 
 
-SMALL = Profile(quotes_only=True, sentences=4, characters=700, answer_tokens=64)
+SMALL = Profile(quotes_only=True, sentences=5, characters=900, answer_tokens=64, worth=0.014)
 LARGE = Profile(quotes_only=False, sentences=24, characters=6000, answer_tokens=500)

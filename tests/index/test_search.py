@@ -2,25 +2,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from index.catalog import tokenize
 from index.errors import CollectionNotFoundError, EmbedderMismatchError
 from index.library import Upload
 from index.search import (
     FUSION_K,
     fuse,
-    match_sentences,
     query_words,
-    rank_sentences,
     search,
-    spans_by_score,
+    sentences_by_score,
 )
 from index.testing import HashingEmbedder
-from index.types import Embedded, Hit, Passage, SentenceHit, Span
+from index.types import Hit, Passage, SentenceHit, Span
 
 if TYPE_CHECKING:
     from index.library import Library
@@ -49,20 +43,6 @@ def test_fusion_adds_one_over_k_plus_the_place_of_each_ranking() -> None:
         {"a": 1 / 61, "b": 1 / 62 + 1 / 61, "c": 1 / 62}
     )
     assert fuse([], k=60) == {}
-
-
-def test_sentences_with_more_and_rarer_words_rank_first_and_the_rest_are_left_out() -> None:
-    texts = {"x": "cats sleep", "y": "a heron waits", "z": "the herons and the cats", "w": "none"}
-    assert match_sentences(texts, ["heron", "cat"])[0] == "z"
-    assert sorted(match_sentences(texts, ["heron", "cat"])) == ["x", "y", "z"]
-    assert match_sentences(texts, []) == []
-    assert match_sentences({}, ["heron"]) == []
-
-
-@given(st.text(), st.lists(st.text(), max_size=4))
-def test_any_question_can_be_matched_with_any_sentences(question: str, texts: list[str]) -> None:
-    found = match_sentences(dict(enumerate(texts)), tokenize(question))
-    assert set(found) <= set(range(len(texts)))
 
 
 @pytest.mark.parametrize(
@@ -98,9 +78,10 @@ def test_every_sentence_of_a_hit_is_scored_and_the_answering_one_best(library: L
     ingest(library, OTTERS, source="otters")
     hits = find(library, "which kingfisher dives")
     assert [s.span for s in hits[0].sentences] == list(hits[0].passage.sentences)
-    hit, span, score = spans_by_score(hits)[0]
-    assert hit.passage.slice(span) == "A kingfisher dives."
-    assert score == max(s.score for h in hits for s in h.sentences)
+    hit, best = sentences_by_score(hits)[0]
+    assert hit.passage.slice(best.span) == "A kingfisher dives."
+    assert best.score == max(s.score for h in hits for s in h.sentences)
+    assert sum(s.chance for h in hits for s in h.sentences) == pytest.approx(1)
 
 
 def test_the_limit_bounds_the_hits(library: Library) -> None:
@@ -149,23 +130,9 @@ def test_vectors_of_another_embedder_are_not_searched(library: Library) -> None:
 
 
 def test_ties_of_sentences_keep_the_order_of_the_hits() -> None:
+    alike = (SentenceHit(Span(0, 1), 0.5, 0.5),)
     hits = [
-        Hit(Passage(id_, "d", 0, 1, "x", "t"), 1.0, 1.0, sentences=(SentenceHit(Span(0, 1), 0.5),))
+        Hit(Passage(id_, "d", 0, 1, "x", "t"), 1.0, 1.0, sentences=alike)
         for id_ in ("first", "second")
     ]
-    assert [hit.passage.id for hit, _, _ in spans_by_score(hits)] == ["first", "second"]
-
-
-def test_a_sentence_gains_from_its_passages_place() -> None:
-    """By hand, with k = 20: equal vectors keep their order, the words match only the second."""
-    vector = np.array([1.0, 0.0], dtype=np.float32)
-    found = [
-        (
-            Passage(text, "d", 0, len(text), text, "t", sentences=(Span(0, len(text)),)),
-            Embedded(vector, vector.reshape(1, 2)),
-        )
-        for text in ("An otter.", "A heron.")
-    ]
-    scores = [hits[0].score for hits in rank_sentences(found, vector, ["heron"])]
-    assert scores == pytest.approx([1 / 21 + 1 / 21, 1 / 22 + 1 / 21 + 1 / 22])
-    assert rank_sentences([], vector, ["heron"]) == []
+    assert [hit.passage.id for hit, _ in sentences_by_score(hits)] == ["first", "second"]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.types import Hit, Passage, SentenceHit, Span
-from qa.evidence import select
+from qa.evidence import select, worth_reading
 
 DOCUMENTS = {"d1": "One two. Three four five. Six.", "d2": "Alpha beta. Gamma."}
 
@@ -13,7 +13,7 @@ def hit(document: str, start: int, *scored: tuple[int, int, float]) -> Hit:
     end = max(s[1] for s in scored)
     text = DOCUMENTS[document][start:end]
     passage = Passage("p", document, start, end, text, document.upper(), "Intro", 7)
-    sentences = tuple(SentenceHit(Span(a, b), score) for a, b, score in scored)
+    sentences = tuple(SentenceHit(Span(a, b), score, score) for a, b, score in scored)
     return Hit(passage, 1.0, 1.0, sentences=sentences)
 
 
@@ -56,6 +56,24 @@ def test_evidence_remembers_where_it_stands() -> None:
     assert DOCUMENTS["d1"][chosen.start : chosen.end] == chosen.text
 
 
+def test_a_long_sentence_must_promise_more_than_a_short_one() -> None:
+    """By hand: one percent for each 100 code points; the second needs 2 %, the third 0.5 %."""
+    kept = worth_reading(
+        [100, 200, 50, 10],
+        [0.9, 0.015, 0.01, 0.0001],
+        sentences=9,
+        characters=999,
+        worth=0.01,
+    )
+    assert kept == [0, 2]
+    assert worth_reading([500], [0.001], sentences=9, characters=999, worth=0.01) == [0]
+
+
+def test_without_a_worth_only_the_budget_counts() -> None:
+    kept = worth_reading([10, 10, 10], [0.9, 0.1, 0.0], sentences=9, characters=99, worth=0.0)
+    assert kept == [0, 1, 2]
+
+
 def test_nothing_found_gives_no_evidence() -> None:
     assert select([], sentences=4, characters=100) == ()
 
@@ -70,7 +88,7 @@ def test_evidence_keeps_to_its_budget_and_its_order(
 ) -> None:
     text, scored = "", []
     for length, score in lengths:
-        scored.append(SentenceHit(Span(len(text), len(text) + length), score))
+        scored.append(SentenceHit(Span(len(text), len(text) + length), score, score))
         text += "x" * length + " "
     passage = Passage("p", "d", 0, len(text), text, "t")
     chosen = select(
