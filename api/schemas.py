@@ -160,6 +160,13 @@ class TimingsBody(Schema):
     first_token: float | None
 
 
+class UsageBody(Schema):
+    """Tokens that the model read and wrote."""
+
+    input_tokens: int
+    output_tokens: int
+
+
 class EvidenceBody(Schema):
     """A sentence that the model was shown."""
 
@@ -169,7 +176,10 @@ class EvidenceBody(Schema):
 
 
 class AnswerResponse(Schema):
-    """An answer with its citations, or `answered: false` with a reason and the nearest passages."""
+    """An answer with its citations, or `answered: false` with a reason and the nearest passages.
+
+    `confidence`, 0 to 1, is the search's chance that the cited sentences answer; not calibrated.
+    """
 
     answered: bool
     answer: str
@@ -177,9 +187,11 @@ class AnswerResponse(Schema):
     citations: list[CitationBody]
     passages: list[PassageBody]
     evidence: list[EvidenceBody]
+    confidence: float
     question: str
     model: str
     timings: TimingsBody
+    usage: UsageBody | None
 
     @classmethod
     def of(cls, answer: Answer) -> AnswerResponse:
@@ -199,8 +211,14 @@ class AnswerResponse(Schema):
                 EvidenceBody(document_id=e.document_id, start=e.start, end=e.end)
                 for e in answer.evidence
             ],
+            confidence=round(answer.confidence, 4),
             question=answer.question,
             model=answer.model,
+            usage=None
+            if answer.usage is None
+            else UsageBody(
+                input_tokens=answer.usage.input_tokens, output_tokens=answer.usage.output_tokens
+            ),
             timings=TimingsBody(
                 retrieve=round(timings.retrieve, 4),
                 read=round(timings.read, 4),

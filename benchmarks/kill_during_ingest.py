@@ -123,8 +123,8 @@ def _name(key: str) -> str:
 def _text(key: str) -> str:
     place = _name(key)
     facts = [f"In the {place} ledger, item {i} costs {i * 7 + 3} crowns." for i in range(40)]
-    keeper = f"The lighthouse of {place} is kept by Mara {_name(key + ' keeper')}."
-    return f"{keeper}\n\n" + "\n".join(facts)
+    mayor = f"The mayor of {place} is Mara {_name(key + ' mayor')}."
+    return f"{mayor}\n\n" + "\n".join(facts)
 
 
 def _check(address: str, acknowledged: dict[str, str]) -> list[str]:
@@ -142,16 +142,19 @@ def _check(address: str, acknowledged: dict[str, str]) -> list[str]:
 
 
 def _ask(address: str, acknowledged: dict[str, str]) -> None:
-    """Ask about the first document of all, and hold each citation against its source."""
-    text = next(iter(acknowledged.values()))
-    place = text.split("lighthouse of ")[1].split(" is")[0]
-    body = {"question": f"Who keeps the lighthouse of {place}?"}
-    answer = httpx.post(f"{address}/v1/ask", json=body, timeout=300).json()
-    print(f"asked: {body['question']} -> {answer['answer'] or answer['reason']}")
-    assert answer["answered"]
-    for citation in answer["citations"]:
-        source = httpx.get(f"{address}/v1/documents/{citation['document_id']}/text").text
-        assert source[citation["start"] : citation["end"]] == citation["quote"]
+    """Ask about the first and the last documents, and hold each citation against its source."""
+    texts = list(acknowledged.values())
+    for text in (texts[0], texts[-1]):
+        sentence = text.splitlines()[0]
+        place, mayor = sentence.removeprefix("The mayor of ").rstrip(".").split(" is ")
+        body = {"question": f"Who is the mayor of {place}?"}
+        answer = httpx.post(f"{address}/v1/ask", json=body, timeout=300).json()
+        print(f"asked: {body['question']} -> {answer['answer'] or answer['reason']}")
+        assert answer["answered"]
+        assert mayor in answer["answer"]
+        for citation in answer["citations"]:
+            source = httpx.get(f"{address}/v1/documents/{citation['document_id']}/text").text
+            assert source[citation["start"] : citation["end"]] == citation["quote"]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from index.types import Hit
-from qa.citations import MARKER, cite, ground, parse_markers, split_stream
+from qa.citations import MARKER, Claim, cite, ground, parse_markers, split_stream
 from qa.conversation import stand_alone
 from qa.errors import (
     EmptyQuestionError,
@@ -44,6 +44,7 @@ from qa.types import (
     Started,
     Timings,
     Token,
+    Usage,
 )
 from qa.verify import check_answer, check_question
 
@@ -64,8 +65,9 @@ class Turn:
     found: float = 0.0
 
 
-Pieces: TypeAlias = tuple[Turn | str, ...]
-"""What the reader streams: the turn first, then the model's text; tuples add up for `ainvoke`."""
+Piece: TypeAlias = Turn | str | Usage
+Pieces: TypeAlias = tuple[Piece, ...]
+"""What the reader streams: the turn, the model's text, its usage; tuples add up for `ainvoke`."""
 Chain: TypeAlias = Runnable[Ask, tuple[Event, ...]]
 
 
@@ -112,8 +114,8 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
             yield (turn,)
             if turn.refusal is None:
                 async with gate.enter():
-                    async for text in _read(turn, reader):
-                        yield (text,)
+                    async for piece in _read(turn, reader):
+                        yield (piece,)
 
     async def prove(groups: AsyncIterator[Pieces]) -> AsyncIterator[tuple[Event, ...]]:
         turn: Turn | None = None
@@ -123,6 +125,8 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
                 turn = piece
                 rewritten = turn.question != turn.ask.question.strip()
                 yield (Started(turn.question, reader.name, rewritten),)
+            elif isinstance(piece, Usage):
+                shown.count(piece)
             elif text := shown.add(piece):
                 yield (Token(text),)
         if turn is None:
@@ -171,6 +175,7 @@ class Shown:
     def __init__(self) -> None:
         self.raw = ""
         self.first: float | None = None
+        self.usage: Usage | None = None
         self._held = ""
         self._sent = ""
 
@@ -185,6 +190,13 @@ class Shown:
             return ""
         text, self._held = split_stream(self._held)
         return self._send(text)
+
+    def count(self, usage: Usage) -> None:
+        """Add what the model says it used; some providers say it in parts."""
+        before = self.usage or Usage(0, 0)
+        self.usage = Usage(
+            before.input_tokens + usage.input_tokens, before.output_tokens + usage.output_tokens
+        )
 
     def finish(self) -> str:
         """Give what was still held back, where it turned out to be text."""
@@ -220,6 +232,8 @@ def conclude(turn: Turn, shown: Shown, model: str) -> tuple[Event, ...]:
         timings=_time(turn, shown),
         evidence=turn.evidence,
         dropped_markers=parsed.dropped,
+        confidence=0.0 if refusal else _trust(claims, turn.evidence),
+        usage=shown.usage,
     )
     if refusal:
         return (Refused(answer),)
@@ -242,18 +256,25 @@ async def answer(chain: Chain, ask: Ask) -> Answer:
     return answer_of(events)
 
 
-async def _flatten(groups: AsyncIterator[Pieces]) -> AsyncIterator[Turn | str]:
+def _trust(claims: tuple[Claim, ...], evidence: tuple[Evidence, ...]) -> float:
+    cited = {number for claim in claims for number in claim.numbers}
+    return min(1.0, sum(e.chance for e in evidence if e.number in cited))
+
+
+async def _flatten(groups: AsyncIterator[Pieces]) -> AsyncIterator[Piece]:
     async for group in groups:
         for piece in group:
             yield piece
 
 
-async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str]:
+async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage]:
     build = quote_messages if reader.profile.quotes_only else cited_messages
     with _translated(reader.name):
         model = await reader.chat()
         async for chunk in model.astream(build(turn.question, turn.evidence)):
             yield str(chunk.text)
+            if told := chunk.usage_metadata:
+                yield Usage(told["input_tokens"], told["output_tokens"])
 
 
 async def _rewrite(question: str, ask: Ask, reader: Reader) -> str:

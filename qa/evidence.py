@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from index.search import sentences_by_score
-from index.types import Hit, Span
+from index.types import Hit, SentenceHit
 from qa.types import Evidence
 
 
@@ -29,10 +29,10 @@ def select(
         characters=characters,
         worth=worth,
     )
-    chosen = [(ranked[i][0], ranked[i][1].span) for i in kept]
+    chosen = [ranked[i] for i in kept]
     places = {hit.passage.document_id: i for i, (hit, _) in reversed(list(enumerate(chosen)))}
-    chosen.sort(key=lambda item: (places[item[0].passage.document_id], item[1].start))
-    return tuple(_build(number, hit, span) for number, (hit, span) in enumerate(chosen, start=1))
+    chosen.sort(key=lambda item: (places[item[0].passage.document_id], item[1].span.start))
+    return tuple(_build(number, hit, found) for number, (hit, found) in enumerate(chosen, start=1))
 
 
 def worth_reading(
@@ -60,8 +60,8 @@ def worth_reading(
     return kept
 
 
-def _build(number: int, hit: Hit, span: Span) -> Evidence:
-    passage = hit.passage
+def _build(number: int, hit: Hit, found: SentenceHit) -> Evidence:
+    passage, span = hit.passage, found.span
     return Evidence(
         number=number,
         document_id=passage.document_id,
@@ -71,4 +71,5 @@ def _build(number: int, hit: Hit, span: Span) -> Evidence:
         text=passage.slice(span),
         section=passage.section,
         page=passage.page,
+        chance=found.chance,
     )

@@ -110,7 +110,7 @@ def openai_compatible(
         max_completion_tokens=answer_tokens,
         timeout=timeout,
         max_retries=0,
-        stream_usage=False,
+        stream_usage=True,
         use_responses_api=False,
     )
 

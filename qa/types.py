@@ -28,7 +28,10 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A sentence shown to the model: `text` is the source's own, `number` counts from 1."""
+    """A sentence shown to the model: `text` is the source's own, `number` counts from 1.
+
+    `chance` is the search's: of all sentences that it found, that this is the one.
+    """
 
     number: int
     document_id: str
@@ -38,6 +41,7 @@ class Evidence:
     text: str
     section: str | None = None
     page: int | None = None
+    chance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,20 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that the model says it read and wrote for one answer."""
+
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What is known of a question: an answer with its citations, or a refusal with its reason.
 
     `passages` are the nearest ones either way. `dropped_markers` counts the model's markers that
-    pointed at nothing.
+    pointed at nothing. `confidence`, 0 to 1, is the search's chance that the cited sentences are
+    the ones that answer; 0 for a refusal. `usage` is None where a model does not tell.
     """
 
     question: str
@@ -114,6 +127,8 @@ class Answer:
     timings: Timings
     evidence: tuple[Evidence, ...] = ()
     dropped_markers: int = 0
+    confidence: float = 0.0
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
