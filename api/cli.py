@@ -1,4 +1,4 @@
-"""The command line: `footnote serve | ingest | ask | search | documents | weights`.
+"""The command line: `footnote serve | ingest | ask | search | documents | evaluate | ...`.
 
 Nothing heavy is imported until a command needs it, so that help comes at once. Where a server has
 the data folder, commands talk to it; otherwise they open the folder themselves.
@@ -153,6 +153,95 @@ def documents(
         print_json(found)
     else:
         print_documents(found["documents"])
+
+
+@app.command("evaluate")
+def evaluate_(  # noqa: PLR0913  each is an option of the command line
+    questions: Annotated[Path, typer.Argument(help="JSONL or CSV file.", show_default=False)],
+    *,
+    documents: Annotated[
+        Path | None, typer.Option(help="JSONL file or folder, ingested first, by itself.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's file [runs/NAME-DATE.jsonl].")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Only so many, at random.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of --sample.")] = 0,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Questions at a time.")] = 1,
+    retrieval_only: Annotated[
+        bool, typer.Option("--retrieval-only", help="Search, without a language model.")
+    ] = False,
+    field: Annotated[str, typer.Option(help="Where a line has its question.")] = "question",
+    joint_evidence: Annotated[
+        bool, typer.Option("--joint-evidence", help="Gold spans belong together.")
+    ] = False,
+    skip_bad_lines: Annotated[
+        bool, typer.Option("--skip-bad-lines", help="Report bad lines and go on.")
+    ] = False,
+    judge: Annotated[
+        str | None, typer.Option(help="A model that judges citations: local, provider:model.")
+    ] = None,
+    collection: Annotated[
+        str | None, typer.Option("--collection", "-c", help="The collection to ask.")
+    ] = None,
+    url: Url = None,
+    openai: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible base URL to score instead.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model to ask for at --openai.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask every question of a set and score the answers; an interrupted run can go on."""
+    from api.evaluation import Options, run_evaluation  # noqa: PLC0415
+
+    run_evaluation(
+        Options(
+            questions=questions,
+            documents=documents,
+            collection=collection,
+            out=out,
+            resume=resume,
+            limit=limit,
+            sample=sample,
+            seed=seed,
+            concurrency=concurrency,
+            retrieval_only=retrieval_only,
+            field=field,
+            joint_evidence=joint_evidence,
+            skip_bad_lines=skip_bad_lines,
+            judge=judge,
+            url=url,
+            openai=openai,
+            model=model,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command("compare")
+def compare_(
+    runs: Annotated[list[Path], typer.Argument(help="Two runs or more.", show_default=False)],
+    html: Annotated[Path | None, typer.Option(help="Write a page to look at.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write a table as Markdown.")] = None,
+    fail_under: Annotated[
+        float | None, typer.Option(help="Fail where the last run has a smaller percentage right.")
+    ] = None,
+    max_regression: Annotated[
+        float | None, typer.Option(help="Fail where it lost more points than this.")
+    ] = None,
+) -> None:
+    """Put runs of the same questions beside the first, question by question."""
+    from api.evaluation import run_comparison  # noqa: PLC0415
+
+    if len(runs) < 2:  # noqa: PLR2004  it takes two
+        fail("One run cannot be compared.", "Give two files that `footnote evaluate` wrote.")
+    broken = run_comparison(
+        runs, html=html, markdown=markdown, fail_under=fail_under, max_regression=max_regression
+    )
+    for line in broken if fail_under is not None or max_regression is not None else ():
+        typer.echo(f"footnote: {line}", err=True)
+    if broken and (fail_under is not None or max_regression is not None):
+        sys.exit(1)
 
 
 @app.command()

@@ -3,7 +3,9 @@
 FootnoteError
 ├── BadInputError
 │   ├── EmptyQuestionError
-│   └── QuestionTooLongError
+│   ├── QuestionTooLongError
+│   ├── QuestionSetError         an evaluation's questions or documents
+│   └── RunError                 a file of answers
 └── ModelError                   no answer can be made now
     ├── WeightsUnavailableError
     ├── DigestMismatchError
@@ -27,6 +29,14 @@ class QuestionTooLongError(BadInputError):
     """A question longer than a question."""
 
     fix = "Ask in fewer words; put long text into a document and ask about it."
+
+
+class QuestionSetError(BadInputError):
+    """A question set, or its documents, that cannot be read as one; names the line."""
+
+
+class RunError(BadInputError):
+    """A file of answers that is none, or that does not belong to what is asked of it."""
 
 
 class ModelError(FootnoteError):

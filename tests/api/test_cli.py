@@ -14,7 +14,7 @@ from api.cli import app
 from index.library import Library
 from index.testing import HashingEmbedder
 
-COMMANDS = ["serve", "ingest", "ask", "search", "documents", "weights"]
+COMMANDS = ["serve", "ingest", "ask", "search", "documents", "evaluate", "compare", "weights"]
 HEAVY = ["torch", "chromadb", "langchain", "langchain_core", "sentence_transformers", "fastapi"]
 QUESTION = "how much will Alibaba invest?"
 SECONDS = 60

@@ -1,0 +1,1 @@
+"""Scoring the service: question sets, runs, metrics, and the comparison of runs."""
