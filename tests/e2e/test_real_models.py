@@ -30,6 +30,14 @@ WHOLE_SENTENCE = (
     "next three years."
 )
 
+FLOORS = {
+    ("answers", "right"): 0.8,
+    ("retrieval", "evidence was read"): 0.9,
+    ("refusal", "recall"): 0.7,
+    ("citations", "exact"): 1.0,
+}
+"""Recorded on 2026-11-23: 0.9, 1.0, 0.86 and 1.0; room for two questions more to go wrong."""
+
 pytestmark = [
     pytest.mark.model,
     pytest.mark.skipif(
@@ -183,3 +191,21 @@ def test_a_second_server_on_the_same_folder_is_told_where_the_first_one_is(serve
     assert done.returncode == 1
     assert server.address in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_answers_on_a_second_document_keep_to_their_floors(server: Server, tmp_path: Path) -> None:
+    """Twenty questions on a document that nothing was tuned on, by `footnote evaluate`."""
+    data = ROOT / "tests" / "data"
+    command = [
+        *(sys.executable, "-m", "api.cli", "evaluate", str(data / "skelling.questions.jsonl")),
+        *("--documents", str(data), "--url", server.address, "--json"),
+        *("--out", str(tmp_path / "run.jsonl")),
+    ]
+    ran = subprocess.run(
+        command, cwd=ROOT, env=server.environment, capture_output=True, timeout=600, check=False
+    )
+    assert ran.returncode == 0, ran.stderr.decode()
+    figures = {(f["group"], f["name"]): f for f in json.loads(ran.stdout)["figures"]}
+    for place, floor in FLOORS.items():
+        assert figures[place]["value"] >= floor, figures[place]
+    assert figures["answers", "right"]["n"] == 20
