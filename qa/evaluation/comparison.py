@@ -29,7 +29,10 @@ def compare(a: Run, b: Run) -> Comparison:
         figures_b=summarize([y for _, y in pairs]),
         differences=tuple(differences),
         changes=changes,
-        curves=tuple(Curve(run.header.name, tuple(risk_coverage(run.records))) for run in (a, b)),
+        curves=(
+            Curve(a.header.name, tuple(risk_coverage([x for x, _ in pairs]))),
+            Curve(b.header.name, tuple(risk_coverage([y for _, y in pairs]))),
+        ),
         categories=_categories(changes),
     )
 

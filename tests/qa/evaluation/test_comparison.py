@@ -38,6 +38,7 @@ def test_runs_are_paired_by_question_and_every_change_has_a_verdict() -> None:
     assert right.test == "McNemar"
     assert right.p == pytest.approx(2 * (1 + 6) / 2**6)
     assert {f.n for f in compared.figures_b if f.name == "right"} == {8}
+    assert [c.points for c in compared.curves] == [((1.0, 5 / 8),), ((1.0, 1 / 8),)]
 
 
 def test_questions_are_grouped_by_category_or_by_answerability() -> None:
