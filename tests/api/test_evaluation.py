@@ -137,7 +137,7 @@ def test_evidence_outside_its_document_is_named(evaluate: Any, files: dict[str, 
 def test_a_server_that_is_not_there_is_named(run_command: Any, files: dict[str, Path]) -> None:
     ran = run_command("evaluate", files["questions"], "--url", "http://127.0.0.1:9", "--out", "x")
     assert ran.code == 1
-    assert "does not answer" in ran.err
+    assert "did not answer" in ran.err
     assert "footnote serve" in ran.err
 
 
