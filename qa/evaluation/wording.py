@@ -130,7 +130,7 @@ def _quality(comparison: Comparison) -> str:
         size = signed(primary.delta, primary.unit)
         return (
             f"There is no difference in {what} that could not be chance: "
-            f"{b} less {a} is {size} ({_proof(primary)})."
+            f"{size} for {b} ({_proof(primary)})."
         )
     fewer = primary.delta < 0
     points = signed(abs(primary.delta), primary.unit).removeprefix("+")
@@ -154,11 +154,11 @@ def _speed(comparison: Comparison) -> str:
     found = _find(comparison, "cost", "seconds, mean")
     if found is None or (found.a == 0 and found.b == 0):
         return ""
-    a, b = run_names(comparison)
+    _, b = run_names(comparison)
     if not beyond_chance(found):
         return (
-            f"They are about as quick: {b} less {a} is {signed(found.delta, found.unit)} "
-            f"a question, which could be chance ({_proof(found)})."
+            "There is no difference in speed that could not be chance: "
+            f"{signed(found.delta, found.unit)} a question for {b} ({_proof(found)})."
         )
     quicker = found.delta < 0
     size = amount(abs(found.delta), found.unit)

@@ -1,143 +1,399 @@
-"""The report, of a small comparison made by hand."""
-
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-import shutil
-import subprocess
-from pathlib import Path
+from dataclasses import replace
+from html.parser import HTMLParser
 
 import pytest
 
-from qa.evaluation.comparison import compare
 from qa.evaluation.report import to_html, to_markdown
-from qa.evaluation.types import Comparison, Header, Question, Quote, Record, Run
-
-BROWSER = next(
-    (b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), None
+from qa.evaluation.types import (
+    Change,
+    Comparison,
+    Curve,
+    Difference,
+    Figure,
+    Header,
+    Place,
+    Question,
+    Quote,
+    Record,
+    Run,
+    Unit,
+    Verdict,
 )
-EVIL = '<script>alert("1")</script> & <img src=x onerror=alert(2)>'
-QUIET = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--disable-dev-shm-usage", "--virtual-time-budget=3000"),
+from qa.evaluation.wording import (
+    amount,
+    beyond_chance,
+    category_of,
+    chance,
+    headline,
+    interval,
+    run_names,
+    signed,
+)
+
+ATTACK = "<script>alert(1)</script>"
+VOID = {"meta", "link", "input"}
+
+RIGHT = Difference(
+    group="answers",
+    name="right",
+    unit=Unit.SHARE,
+    higher_is_better=True,
+    a=0.50,
+    b=0.54,
+    delta=0.04,
+    low=0.005,
+    high=0.075,
+    p=0.03,
+    test="McNemar",
+    n=100,
+)
+SECONDS = Difference(
+    group="cost",
+    name="seconds, mean",
+    unit=Unit.SECONDS,
+    higher_is_better=False,
+    a=4.0,
+    b=3.48,
+    delta=-0.52,
+    low=-0.8,
+    high=-0.24,
+    p=0.0004,
+    test="bootstrap",
+    n=100,
+)
+CITED = Quote(
+    source="tower.md",
+    start=7,
+    end=33,
+    quote="begun at Wardenclyffe <b>in 1901",
+    exact=False,
+    answer_start=0,
+    answer_end=4,
+    before="The tower was ",
+    after=" with borrowed money.",
 )
 
 
-def record(number: int, answer: str, **details: float) -> Record:
-    asked = EVIL if number == 0 else f"Who opened bridge {number}?"
-    question = Question(str(number), asked, True, ("Ruth Okafor",), "d", ((4, 15),))
-    quote = Quote("d", 4, 15, "Ruth Okafor", True, 0, len(answer), "The ", " opened it.")
-    return Record(
-        question,
-        answered=bool(answer),
-        answer=answer,
-        reason=None if answer else "not_stated",
-        confidence=0.5 + number / 100,
-        citations=(quote,) if answer else (),
-        seconds=details.get("seconds", 1.0),
+def example(**changed: object) -> Comparison:
+    """Give a comparison of four questions: a loss, a win, and two that came out the same."""
+    questions = (
+        Question("q1", f"When? {ATTACK}", answers=("1901",), category="when | then"),
+        Question("q2", "Who?", answers=("Tesla", "Nikola Tesla"), category="who"),
+        Question("q3", "Why?", answerable=False, category="who"),
+        Question("q4", "Where?", answers=("Shoreham",), history=("And when?",), category="who"),
     )
-
-
-def run(name: str, *answers: str) -> Run:
-    details = {"model": name, "seed": 1}
-    header = Header(name, "2026-01-02T03:04:05+00:00", "q.jsonl", "d" * 64, details)
-    return Run(header, tuple(record(i, answer) for i, answer in enumerate(answers)))
-
-
-def example() -> Comparison:
-    """Twenty questions: twelve wins, one loss, and both refuse the last."""
-    a = ["Paul"] * 12 + ["Ruth Okafor"] * 7 + [""]
-    b = ["Ruth Okafor"] * 12 + ["Paul"] + ["Ruth Okafor"] * 6 + [""]
-    return compare(run("small", *a), run("large", *b))
-
-
-@pytest.fixture(scope="module")
-def page() -> str:
-    return to_html(example())
-
-
-def test_what_stands_in_runs_is_text_and_never_markup(page: str) -> None:
-    assert "<script>alert" not in page
-    assert "<img" not in page
-    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt;" in page
-
-
-def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
-    assert not re.search(
-        r"(?:src|href|action)\s*=|@import|url\(|https?://", page.split("<body>", maxsplit=1)[0]
+    right = Record(questions[0], answered=True, answer="1901", citations=(CITED,), seconds=3.0)
+    before = (
+        right,
+        Record(questions[1], answered=False, reason="not_stated", seconds=2.0),
+        Record(questions[2], answered=False, reason="name_not_in_evidence", seconds=1.0),
+        Record(questions[3], answered=True, answer="Shoreham", confidence=0.9, seconds=4.0),
     )
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
-    assert policy is not None
-    assert policy[1].startswith("default-src &#39;none&#39;") or policy[1].startswith(
-        "default-src 'none'"
+    after = (
+        Record(questions[0], answered=False, error="TimeoutError: <i>", seconds=120.0),
+        replace(right, question=questions[1], answer="Tesla", citations=()),
+        replace(before[2], seconds=0.5),
+        replace(before[3], citations=None),
     )
-    assert "unsafe" not in policy[1]
-    assert "style=" not in page
+    verdicts = (Verdict.LOSS, Verdict.WIN, Verdict.SAME, Verdict.SAME)
+    scores = ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 1.0))
+    figure = Figure("answers", "right", 0.5, 0.4, 0.6, 100, Unit.SHARE, higher_is_better=True)
+    untested = replace(figure, group="cost", name="seconds, p50", unit=Unit.SECONDS, low=None)
+    details = {"model": "local", "weights": {"reader": "ab12"}, "passages": 8}
+    comparison = Comparison(
+        a=Run(Header("before", "2026-11-22T14:05:00+00:00", "tower", "d", details), before),
+        b=Run(Header("after", "yesterday", "tower", "d", {**details, "passages": 6}), after),
+        figures_a=(figure, replace(untested, value=3.5)),
+        figures_b=(replace(figure, value=0.54), replace(untested, value=3.25, n=99)),
+        differences=(RIGHT, SECONDS),
+        changes=tuple(
+            Change(q, a, b, *both, verdict)
+            for q, a, b, both, verdict in zip(
+                questions, before, after, scores, verdicts, strict=True
+            )
+        ),
+        curves=(Curve("before", ((0.5, 0.0), (1.0, 0.25))), Curve("after", ())),
+        categories=(("when | then", 1, 1.0, 0.0), ("who", 3, 0.67, 1.0)),
+    )
+    return replace(comparison, **changed)  # type: ignore[arg-type]  # fields by their names
 
 
-def test_the_headline_says_how_much_better_and_how_sure(page: str) -> None:
-    assert "large answers 55.0" in page
-    assert "more questions right than small" in page
-    assert "large wins 12 questions and loses 1" in page
-    same = to_html(compare(run("one", "Paul", ""), run("two", "Paul", "")))
-    assert "no difference in right answers that could not be chance" in same
+class Page(HTMLParser):
+    """A page as a browser takes it apart: balanced tags, their attributes, their texts."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take note of a tag."""
+        self.tags.append((tag, dict(attrs)))
+        self.texts.setdefault(tag, []).append("")
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Take note of an end, which must be that of the tag opened last."""
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Take note of a text, for every tag around it."""
+        for tag in set(self._open):
+            self.texts[tag][-1] += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """Give the attributes of every such tag."""
+        return [attributes for name, attributes in self.tags if name == tag]
 
 
-def test_settings_that_differ_stand_apart_from_those_that_do_not(page: str) -> None:
-    differing, same = page.split("<details>", maxsplit=1)
-    assert '<th scope="row">model</th><td>small</td><td>large</td>' in differing
-    assert '<th scope="row">seed</th><td>1</td>' in same
+def test_the_texts_of_a_run_are_never_markup() -> None:
+    page = Page(to_html(example()))
+    assert len(page.all("script")) == 1
+    assert not page.all("b")
+    assert not page.all("i")
+    assert f"When? {ATTACK}" in page.texts["h4"]
+    assert CITED.quote in page.texts["mark"]
 
 
-def test_every_question_has_both_answers_and_the_quotes_in_their_surroundings(page: str) -> None:
-    assert page.count('<article class="question"') == 20
-    assert "…The <mark>Ruth Okafor</mark> opened it.…" in page
+@pytest.mark.parametrize("attack", [ATTACK, '"><svg onload=alert(1)>', "</style>", "{{ 7 * 7 }}"])
+def test_not_even_names_and_settings_are_markup(attack: str) -> None:
+    comparison = example()
+    header = Header(attack, attack, attack, attack, {attack: {attack: attack}})
+    hostile = replace(comparison.a, header=header)
+    named = [replace(d, group=attack, name=attack) for d in comparison.differences]
+    page = to_html(
+        replace(
+            comparison,
+            a=hostile,
+            differences=tuple(named),
+            curves=(Curve(attack, ((1.0, 0.5),)), comparison.curves[1]),
+            categories=((attack, 4, 0.5, 0.5), ("other", 1, 1.0, 1.0)),
+        )
+    )
+    taken = Page(page)
+    assert len(taken.all("script")) == len(taken.all("style")) == 1
+    assert attack in taken.texts["title"][0]
+    assert not any(name.startswith("on") for _, found in taken.tags for name in found)
+
+
+def test_nothing_is_fetched() -> None:
+    page = to_html(example())
+    for reference in ("http://", "https://", "src=", "url(", "@import", "fetch("):
+        assert reference not in page
+    taken = Page(page)
+    assert [link["href"] for link in taken.all("link")] == ["data:,"]
+    assert not any("style" in found for _, found in taken.tags)
+
+
+def test_the_policy_allows_this_style_and_this_script_alone() -> None:
+    page = to_html(example())
+    taken = Page(page)
+    policy = next(m["content"] for m in taken.all("meta") if "http-equiv" in m) or ""
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    for tag in ("style", "script"):
+        inside = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inside[0].encode()).digest()).decode()
+        assert len(inside) == 1
+        assert rules[f"{tag}-src"] == f"'sha256-{digest}'"
+
+
+def test_changed_questions_come_first_and_the_rest_is_folded() -> None:
+    page = to_html(example())
+    order = [page.index(f'id="{name}"') for name in ("losses", "q-1", "wins", "q-2", "rest", "q-3")]
+    assert order == sorted(order)
+    assert page.index("<details", page.index('id="q-2"')) < page.index('id="q-3"')
+
+
+def test_a_question_carries_what_the_filters_ask_for() -> None:
+    articles = {a["id"]: a for a in Page(to_html(example())).all("article")}
+    assert articles["q-1"]["data-verdict"] == "loss"
+    assert articles["q-1"]["data-category"] == "when | then"
+    assert "data-failed" in articles["q-1"]
+    assert "data-refused" not in articles["q-1"]
+    assert "data-refused" in articles["q-2"]
+
+
+def test_every_label_and_description_is_on_the_page() -> None:
+    taken = Page(to_html(example()))
+    ids = [found["id"] for _, found in taken.tags if "id" in found]
+    assert len(ids) == len(set(ids))
+    for _, found in taken.tags:
+        for name in (found.get("aria-labelledby") or "").split():
+            assert name in ids
+    assert len(taken.all("table")) == len(taken.all("caption"))
+    assert all("scope" in th for th in taken.all("th"))
+
+
+def test_both_sides_of_a_question_are_told() -> None:
+    page = " ".join(Page(to_html(example())).texts["html"][0].split())
+    assert "1901[1]" in page
+    assert "tower.md, characters 7–33 ✗ not the source’s text" in page
     assert "Refused: not_stated" in page
-    assert page.index('data-kinds="loss') < page.index('data-kinds="win')
+    assert "Error: TimeoutError: <i>" in page
+    assert "Right: Tesla or Nikola Tesla" in page
+    assert "Not answerable: a refusal is right." in page
+    assert "Asked before: “And when?”" in page
+    assert "4.00 s · confidence 0.90" in page
 
 
-def test_every_plot_has_a_title_for_those_who_do_not_see_it(page: str) -> None:
-    assert page.count('<svg role="img"') == 4
-    assert page.count("<desc>") == 4
+def test_figures_stand_beside_their_difference() -> None:
+    cells = [" ".join(cell.split()) for cell in Page(plain(to_html(example()))).texts["td"]]
+    assert "50.0 % 40.0 to 60.0" in cells
+    assert "+4.0 points 0.5 to 7.5" in cells
+    assert "▲ better" in cells
+    assert "-0.25 s" in cells
+    assert "not tested" in cells
+    assert "100 / 99" in cells
 
 
-def test_markdown_is_a_table_and_lists_of_what_changed() -> None:
-    text = to_markdown(example())
-    assert "| answers: right | 35.0" in text
-    assert "### Losses: 1" in text
-    assert "### Wins: 12" in text
-    assert "<script>" not in text.replace("\\<script\\>", "")
-    long = compare(run("a", *["Paul"] * 30), run("b", *["Ruth Okafor"] * 30))
-    assert "and 10 more" in to_markdown(long)
+def test_settings_that_differ_are_not_folded() -> None:
+    page = to_html(example())
+    assert page.index(">passages<") < page.index("the same in both") < page.index("weights.reader")
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-@pytest.mark.parametrize(
-    ("state", "shown"),
-    [("", 20), ("#filter=loss", 1), ("#filter=win&text=bridge+3", 1), ("#filter=refused", 1)],
-)
-def test_in_a_browser_a_filter_leaves_its_questions_and_says_how_many(
-    page: str, tmp_path: Path, state: str, shown: int
-) -> None:
-    file = tmp_path / "report.html"
-    file.write_text(page, encoding="utf-8")
-    ran = subprocess.run(
-        [
-            str(BROWSER),
-            *QUIET,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            "--dump-dom",
-            file.as_uri() + state,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+def test_a_search_shows_what_it_found() -> None:
+    question = Question("s", "where?", relevant=("b.md",))
+    found = (Place("a.md", 0, 5), Place("b.md", 3, 9))
+    record = Record(question, answered=False, reason="retrieval_only", citations=None)
+    a, b = replace(record, passages=found), replace(record, passages=())
+    page = Page(to_html(example(changes=(Change(question, a, b, 0.63, 0.0, Verdict.LOSS),))))
+    assert "b.md, characters 3–9 ✓ relevant" in page.texts["li"]
+    assert "No passage found." in page.texts["p"]
+    assert "data-refused" not in page.all("article")[0]
+    assert "score 0.63" in page.texts["span"]
+
+
+def test_runs_of_different_questions_are_said_to_be() -> None:
+    comparison = example()
+    assert "Different question sets" not in to_html(comparison)
+    other = replace(comparison.b, header=replace(comparison.b.header, questions_digest="e"))
+    assert "Different question sets" in to_html(replace(comparison, b=other))
+
+
+def test_a_comparison_of_nothing_is_a_page_too() -> None:
+    bare = example(figures_a=(), figures_b=(), differences=(), changes=(), curves=(), categories=())
+    assert "No figure of quality is known of both runs." in to_html(bare)
+    assert "No figure of quality is known of both runs." in to_markdown(bare)
+
+
+def test_the_headline_of_a_difference_beyond_chance() -> None:
+    assert [plain(s) for s in headline(example())] == [
+        (
+            "after answers 4.0 points more questions right than before "
+            "(95 % interval 0.5 to 7.5, p = 0.03, n = 100)."
+        ),
+        "after wins 1 question and loses 1; 2 come out the same.",
+        "after is 0.52 s quicker a question (95 % interval 0.24 to 0.80, p < 0.001, n = 100).",
+        "before failed on 0 questions, after on 1.",
+    ]
+
+
+def test_the_headline_of_a_worse_run_turns_its_interval_about() -> None:
+    worse = replace(RIGHT, delta=-0.04, low=-0.075, high=-0.005)
+    assert plain(headline(example(differences=(worse,)))[0]) == (
+        "after answers 4.0 points fewer questions right than before "
+        "(95 % interval 0.5 to 7.5, p = 0.03, n = 100)."
     )
-    articles = re.findall(r'<article class="question"[^>]*>', ran.stdout)
-    assert len([a for a in articles if "hidden" not in a]) == shown
-    assert f"{shown} of 20 questions shown" in ran.stdout
-    assert ran.stdout.count("<svg") == 4
-    assert "Content Security Policy" not in ran.stderr
+
+
+@pytest.mark.parametrize(("low", "p"), [(-0.015, 0.27), (0.001, 0.06), (-0.001, 0.04)])
+def test_the_headline_of_what_may_be_chance_calls_no_run_better(low: float, p: float) -> None:
+    unsure = replace(RIGHT, low=low, p=p)
+    assert not beyond_chance(unsure)
+    first = plain(headline(example(differences=(unsure,)))[0])
+    assert first.startswith(
+        "There is no difference in right answers that could not be chance: +4.0 points for after"
+    )
+
+
+def test_the_headline_of_a_search_is_of_its_ranking() -> None:
+    ranked = replace(RIGHT, group="retrieval", name="nDCG@10")
+    assert plain(headline(example(differences=(ranked,)))[0]).startswith(
+        "The nDCG@10 of after is 4.0 points higher than that of before"
+    )
+
+
+def test_runs_named_alike_are_told_apart() -> None:
+    comparison = example()
+    assert run_names(replace(comparison, b=comparison.a)) == ("before (A)", "before (B)")
+
+
+def test_numbers_are_written_for_reading() -> None:
+    assert plain(amount(0.6372, Unit.SHARE)) == "63.7 %"
+    assert plain(amount(3.414, Unit.SECONDS)) == "3.41 s"
+    assert plain(amount(1203, Unit.COUNT)) == "1,203.0"
+    assert plain(signed(-0.04, Unit.SHARE)) == "-4.0 points"
+    assert plain(signed(-0.00001, Unit.SHARE)) == "0.0 points"
+    assert interval(-0.015, 0.055, Unit.SHARE) == "\u22121.5 to 5.5"
+    assert [plain(chance(p)) for p in (0.00001, 0.004, 0.049, 0.05, 0.266, 1)] == [
+        "< 0.001",
+        "0.004",
+        "0.049",
+        "0.05",
+        "0.27",
+        "1.00",
+    ]
+
+
+def test_a_question_without_a_category_has_that_of_its_kind() -> None:
+    assert category_of(Question("1", "?", category="who")) == "who"
+    assert category_of(Question("1", "?")) == "answerable"
+    assert category_of(Question("1", "?", answerable=False)) == "unanswerable"
+    assert category_of(Question("1", "?", relevant=("a",))) == "(none)"
+
+
+def test_the_comment_has_a_table_and_the_changed_questions() -> None:
+    comment = plain(to_markdown(example()))
+    table = [line for line in comment.splitlines() if line.startswith("|")]
+    assert table == [
+        "| metric | before | after | difference | 95 % interval | | p | n |",
+        "|---|--:|--:|--:|:-:|---|--:|--:|",
+        "| answers: right | 50.0 % | 54.0 % | +4.0 points | 0.5 to 7.5 | ▲ better | 0.03 | 100 |",
+        (
+            "| cost: seconds, mean | 4.00 s | 3.48 s | -0.52 s | -0.80 to -0.24 | ▲ better "
+            "| &lt; 0.001 | 100 |"
+        ),
+    ]
+    assert comment.startswith("### after compared with before\n")
+    assert "**▼ Losses: 1**" in comment
+    assert "- **When? &lt;script&gt;alert(1)&lt;/script&gt;** (1901)" in comment
+    assert "  - B: error: TimeoutError: &lt;i&gt;" in comment
+    assert "  - A: refused: not\\_stated" in comment
+
+
+def test_the_comment_keeps_texts_on_their_line_and_mentions_nobody() -> None:
+    text = "# a | `b`\n\n- @everyone *see* [x](https://example.com) #1 \\"
+    question = Question("q", text, answers=("1",))
+    record = Record(question, answered=True, answer=text)
+    change = Change(question, record, record, 1, 0, Verdict.LOSS)
+    comment = to_markdown(example(changes=(change,)))
+    line = next(line for line in comment.splitlines() if line.startswith("- **"))
+    assert line == (
+        "- **\\# a \\| \\`b\\` - @\u200beveryone \\*see\\* \\[x\\](https:\u200b//example.com) "
+        "#\u200b1 \\\\** (1)"
+    )
+
+
+def test_the_comment_stays_short() -> None:
+    change = example().changes[1]
+    long = replace(change, question=replace(change.question, text="why " * 500))
+    comment = to_markdown(example(changes=(long,) * 30))
+    assert comment.count("- **") == 20
+    assert "- … and 10 more" in comment
+    assert len(comment) < 8000
+
+
+def plain(text: str) -> str:
+    """Give a text with ordinary spaces and minus signs."""
+    return text.replace("\u00a0", " ").replace("\u2212", "-")
