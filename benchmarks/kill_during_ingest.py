@@ -49,10 +49,12 @@ def main() -> None:
             if lost:
                 raise SystemExit(f"lost: {lost}")
         server, address = _start(Path(folder))
-        lost = _check(address, acknowledged)
-        _ask(address, acknowledged)
-        server.terminate()
-        server.wait()
+        try:
+            lost = _check(address, acknowledged)
+            _ask(address, acknowledged)
+        finally:
+            server.terminate()
+            server.wait()
     print(f"killed {options.rounds} times, started again each time; lost {len(lost)}")
 
 
