@@ -7,6 +7,8 @@ Hauskrecht 2015.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -18,8 +20,9 @@ def risk_coverage(confidence: Sequence[float], right: Sequence[bool]) -> list[tu
     """
     points = []
     wrong = covered = 0
-    for level in sorted(set(confidence), reverse=True):
-        there = [r for c, r in zip(confidence, right, strict=True) if c == level]
+    surest_first = sorted(zip(confidence, right, strict=True), reverse=True)
+    for _, level in groupby(surest_first, key=itemgetter(0)):
+        there = [r for _, r in level]
         covered += len(there)
         wrong += len(there) - sum(there)
         points.append((covered / len(right), wrong / covered))

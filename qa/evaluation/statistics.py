@@ -105,4 +105,5 @@ def _mcnemar(better: int, worse: int) -> float:
     """Give the two-sided exact p of so many changes either way, were both as likely."""
     changed = better + worse
     tail: int = sum(comb(changed, k) for k in range(min(better, worse) + 1))
-    return min(1.0, 2 * tail / float(2**changed))
+    # Integers to the last step: as a float, 2 ** 1024 is past the largest.
+    return min(1.0, 2 * tail / (1 << changed))

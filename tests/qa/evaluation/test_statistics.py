@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import erfc, sqrt
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,15 @@ def test_mcnemars_exact_p_by_hand(better: int, worse: int, p: float) -> None:
     test = paired(a, b)
     assert (test.p, test.test) == (pytest.approx(p), "McNemar")
     assert test.delta == pytest.approx((better - worse) / len(a))
+
+
+def test_mcnemars_p_is_told_for_more_changes_than_a_float_holds_powers_of_two() -> None:
+    even = paired([0.0, 1.0] * 600, [1.0, 0.0] * 600, draws=10)
+    assert even.p == 1.0
+    # Of 1200 changes 660 one way: 3.46 standard deviations, 3.41 with the continuity correction.
+    a, b = [0.0] * 660 + [1.0] * 540, [1.0] * 660 + [0.0] * 540
+    z = (120 - 1) / sqrt(1200)
+    assert paired(a, b, draws=10).p == pytest.approx(erfc(z / sqrt(2)), rel=0.02)
 
 
 def test_a_steady_difference_is_significant_and_none_is_not() -> None:
