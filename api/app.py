@@ -116,7 +116,10 @@ async def _warm(running: Running) -> None:
     try:
         await asyncio.to_thread(warm_embedder, running.service)
         running.warm.set()
-        await warm_reader(running.service)
+        try:
+            await warm_reader(running.service)
+        finally:
+            running.primed.set()
     except FootnoteError as error:
         # Not fatal: /readyz says what is missing, and a question says why it cannot be answered.
         logger.error("%s %s", error, error.fix)  # noqa: TRY400  the message is the whole story

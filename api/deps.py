@@ -17,7 +17,8 @@ from qa.bootstrap import Service
 class Running:
     """The service of a running app, and the one thread that ingests.
 
-    `warm` is set when a first question would wait for nothing.
+    `warm` is set when the embedding model is loaded, `primed` when the local language model has
+    read what all its prompts begin with (or could not: then its own state says so).
     """
 
     service: Service
@@ -25,12 +26,14 @@ class Running:
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="ingest")
     )
     warm: asyncio.Event = field(default_factory=asyncio.Event)
+    primed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def waiting(self) -> list[str]:
         """What a question would still wait for."""
         missing = [] if self.warm.is_set() else ["embedder"]
-        return missing if self.service.reader.ready else [*missing, "model"]
+        ready = self.service.reader.ready and (self.primed.is_set() or bool(missing))
+        return missing if ready else [*missing, "model"]
 
 
 def get_running(request: Request) -> Running:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 
+import pytest
 from starlette.testclient import TestClient
 
 from api.deps import Running
@@ -71,3 +73,24 @@ def test_the_service_waits_for_a_model_that_is_loading(
 
     assert response.status_code == 503
     assert response.json()["waiting"] == ["model"]
+
+
+def test_the_service_waits_until_the_model_has_read_what_all_prompts_begin_with(
+    open_client: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = asyncio.Event()
+
+    async def read(_: object) -> None:
+        await reading.wait()
+
+    monkeypatch.setattr("api.app.warm_reader", read)
+    client = open_client()
+    assert client.portal is not None
+    client.portal.call(running_of(client).warm.wait)
+    response = client.get("/readyz")
+    client.portal.call(reading.set)
+    client.portal.call(running_of(client).primed.wait)
+
+    assert response.status_code == 503
+    assert response.json()["waiting"] == ["model"]
+    assert client.get("/readyz").status_code == 200
