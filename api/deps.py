@@ -32,8 +32,9 @@ class Running:
     def waiting(self) -> list[str]:
         """What a question would still wait for."""
         missing = [] if self.warm.is_set() else ["embedder"]
-        ready = self.service.reader.ready and (self.primed.is_set() or bool(missing))
-        return missing if ready else [*missing, "model"]
+        # The first reading comes after the embedder; until then only the model's own state counts.
+        unread = self.warm.is_set() and not self.primed.is_set()
+        return missing if self.service.reader.ready and not unread else [*missing, "model"]
 
 
 def get_running(request: Request) -> Running:

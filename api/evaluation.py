@@ -29,6 +29,7 @@ from api.client import AsyncFootnote, Footnote, StreamEnd, StreamRefused, Stream
 from api.schemas import AnswerResponse, CitationBody, PassageBody
 from api.terminal import err, fetch_weights, out
 from index.library import Library, Upload
+from index.load import decode
 from qa.bootstrap import build_library, build_reader, build_service
 from qa.errors import QuestionSetError, RunError
 from qa.evaluation.comparison import compare
@@ -66,9 +67,16 @@ from qa.evaluation.types import (
     Quote,
     Record,
     Run,
-    Unit,
 )
-from qa.evaluation.wording import PRIMARY
+from qa.evaluation.wording import (
+    PRIMARY,
+    amount,
+    beyond_chance,
+    chance,
+    interval,
+    is_better,
+    signed,
+)
 from qa.models import openai_compatible
 from qa.settings import Settings
 
@@ -251,8 +259,7 @@ def print_figures(run: Run) -> None:
         table.add_row(
             "" if figure.group == group else figure.group,
             figure.name,
-            _say(figure.value, figure.unit),
-            f"{_say(figure.low, figure.unit)} to {_say(figure.high, figure.unit)}",
+            *_written(figure),
             str(figure.n),
         )
         group = figure.group
@@ -270,11 +277,11 @@ def print_comparison(comparison: Comparison) -> None:
     for d in comparison.differences:
         table.add_row(
             f"{d.group}: {d.name}",
-            _say(d.a, d.unit),
-            _say(d.b, d.unit),
+            amount(d.a, d.unit),
+            amount(d.b, d.unit),
             _colour(d),
-            f"{_say(d.low, d.unit, sign=True)} to {_say(d.high, d.unit, sign=True)}",
-            f"{d.p:.3f}",
+            interval(d.low, d.high, d.unit),
+            chance(d.p),
             str(d.n),
         )
     out.print(table)
@@ -331,7 +338,7 @@ def _open_server(options: Options, url: str) -> Iterator[Opened]:
         if options.documents is not None:
             for upload in _track(read_documents(options.documents), "ingesting"):
                 client.add(
-                    upload.data.decode(),
+                    decode(upload.data, name=upload.name),
                     title=upload.title,
                     source=upload.source,
                     collection=collection,
@@ -466,24 +473,17 @@ def _figures(run: Run) -> list[dict[str, Any]]:
     return [asdict(figure) for figure in summarize(run.records)]
 
 
-def _say(value: float | None, unit: Unit, *, sign: bool = False) -> str:
-    if value is None:
-        return "-"
-    plus = "+" if sign else ""
-    match unit:
-        case Unit.SHARE:
-            return f"{100 * value:{plus}.1f}" + ("" if sign else " %")
-        case Unit.SECONDS:
-            return f"{value:{plus}.2f} s"
-        case Unit.COUNT:
-            return f"{value:{plus}.1f}"
+def _written(figure: Figure) -> tuple[str, str]:
+    if figure.value is None or figure.low is None or figure.high is None:
+        return "-", "-"
+    return amount(figure.value, figure.unit), interval(figure.low, figure.high, figure.unit)
 
 
 def _colour(d: Difference) -> str:
-    said = _say(d.delta, d.unit, sign=True)
-    if d.low <= 0 <= d.high:
+    said = signed(d.delta, d.unit)
+    if not beyond_chance(d):
         return said
-    return f"[green]{said}[/green]" if (d.delta > 0) == d.higher_is_better else f"[red]{said}[/red]"
+    return f"[green]{said}[/green]" if is_better(d) else f"[red]{said}[/red]"
 
 
 def _numbered(path: Path | None, count: int) -> list[Path | None]:

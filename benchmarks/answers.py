@@ -17,8 +17,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
-import string
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ from index.library import Library, Upload
 from index.load import name_document
 from qa.bootstrap import Service, build_library, build_service, warm_embedder, warm_reader
 from qa.chain import answer
+from qa.evaluation.answers import containment, token_f1
 from qa.settings import Settings
 from qa.types import Answer, Ask
 
@@ -109,8 +108,8 @@ async def _ask_all(service: Service, questions: list[dict[str, Any]]) -> list[Sc
 def score(question: dict[str, Any], given: Answer, library: Library) -> Scored:
     """Hold an answer against the gold ones and against the source."""
     golds = question["answers"]
-    best = max((token_f1(given.text, gold) for gold in golds), default=0.0)
-    held = any(f" {normalize(gold)} " in f" {normalize(given.text)} " for gold in golds)
+    best = token_f1(given.text, golds) if golds else 0.0
+    held = bool(containment(given.text, golds))
     document = name_document(COLLECTION, question["document"])
     reached = any(
         e.document_id == document and e.start <= start and end <= e.end
@@ -122,21 +121,6 @@ def score(question: dict[str, Any], given: Answer, library: Library) -> Scored:
     )
     right = given.answered and (held or best >= 0.5)
     return Scored(question, given, best, right, reached, exact)
-
-
-def normalize(text: str) -> str:
-    """SQuAD's normal form."""
-    text = "".join(c for c in text.lower() if c not in string.punctuation)
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
-
-
-def token_f1(given: str, gold: str) -> float:
-    """SQuAD's token F1 of two texts."""
-    one, other = normalize(given).split(), normalize(gold).split()
-    if not one or not other:
-        return float(one == other)
-    same = sum((Counter(one) & Counter(other)).values())
-    return 2 * same / (len(one) + len(other))
 
 
 def report(scored: list[Scored], *, verbose: bool) -> None:

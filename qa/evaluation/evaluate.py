@@ -19,8 +19,6 @@ Progress = Callable[[Record], None]
 class InterruptedRunError(ModelError):
     """The system under evaluation went away; what it answered before is recorded."""
 
-    fix = "Start it again, then go on with --resume."
-
 
 async def evaluate(  # noqa: PLR0913  what a run is made with, by name
     questions: Sequence[Question],
@@ -57,7 +55,8 @@ async def evaluate(  # noqa: PLR0913  what a run is made with, by name
     except* FootnoteError as errors:
         first = errors.exceptions[0]
         raise InterruptedRunError(
-            f"{first} {len(writer.records)} of {len(questions)} answers are recorded."
+            f"{first} {len(writer.records)} of {len(questions)} answers are recorded.",
+            fix=f"{getattr(first, 'fix', '')} Then go on with --resume.".strip(),
         ) from first
     finally:
         await target.close()

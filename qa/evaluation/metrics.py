@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from qa.evaluation import answers, grounding, ranking, refusals
-from qa.evaluation.types import Place, Question, Record, Unit
+from qa.evaluation.types import SEARCHED, Place, Question, Record, Unit
 
 RIGHT_F1 = 0.5
 """An answer without the gold words in a row is right from this token F1 on."""
@@ -70,7 +70,7 @@ def score(record: Record) -> float:
 
 
 def _is_asked(record: Record) -> bool:
-    searched_only = record.reason == "retrieval_only"
+    searched_only = record.reason == SEARCHED
     return not searched_only and (bool(record.question.answers) or not record.question.answerable)
 
 

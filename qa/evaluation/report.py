@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from qa.evaluation import plots
 from qa.evaluation.types import (
+    SEARCHED,
     Change,
     Comparison,
     Difference,
@@ -35,7 +36,6 @@ from qa.evaluation.types import (
 )
 from qa.evaluation.wording import (
     CHANCE,
-    SEARCHED,
     amount,
     beyond_chance,
     category_of,

@@ -16,7 +16,7 @@ from index.types import Hit
 from qa.bootstrap import Service, needed_weights, warm_embedder, warm_reader
 from qa.chain import answer
 from qa.errors import ModelUnavailableError
-from qa.evaluation.types import Place, Question, Quote, Record
+from qa.evaluation.types import SEARCHED, Place, Question, Quote, Record
 from qa.types import Ask, Citation, Exchange
 
 CONTEXT = 160
@@ -181,7 +181,7 @@ def found(question: Question, passages: tuple[Place, ...], seconds: float) -> Re
     return Record(
         question=question,
         answered=False,
-        reason="retrieval_only",
+        reason=SEARCHED,
         citations=None,
         passages=passages,
         evidence=None,

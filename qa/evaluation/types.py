@@ -60,6 +60,10 @@ class Quote:
     after: str = ""
 
 
+SEARCHED = "retrieval_only"
+"""The `reason` of a record that is of a search alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What a system made of one question.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qa.evaluation.types import Comparison, Difference, Question, Record, Unit, Verdict
+from qa.evaluation.types import SEARCHED, Comparison, Difference, Question, Record, Unit, Verdict
 
 CHANCE = 0.05
 """A difference counts where chance makes one as large more seldom than this."""
@@ -10,7 +10,6 @@ CHANCE = 0.05
 MINUS = "\u2212"
 SPACE = "\u00a0"  # a number and its unit stay on one line
 SECOND_DIGITS = 2
-SEARCHED = "retrieval_only"
 PRIMARY = (("answers", "right"), ("retrieval", "nDCG@10"))
 """What says which run is better: the first of these that a comparison has."""
 
