@@ -142,6 +142,18 @@ def too_large(instance: str) -> Problem:
     return to_problem(index_errors.DocumentTooLargeError(message), instance)
 
 
+def unexpected(instance: str | None = None) -> Problem:
+    """Give the problem of an error outside the tree; what it was stays in the server's log."""
+    return Problem(
+        type=TYPE_PREFIX + UNKNOWN.name,
+        title=UNKNOWN.title,
+        status=int(UNKNOWN.status),
+        detail="The server met an error that it did not expect; its log says which.",
+        fix="Report it with the log's lines.",
+        instance=instance,
+    )
+
+
 def install(app: FastAPI) -> None:
     """Let every error of an app leave as a problem."""
     app.add_exception_handler(FootnoteError, _on_footnote)
@@ -200,13 +212,4 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_unknown(request: Request, error: Exception) -> JSONResponse:
     logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
-    return respond(
-        Problem(
-            type=TYPE_PREFIX + UNKNOWN.name,
-            title=UNKNOWN.title,
-            status=int(UNKNOWN.status),
-            detail="The server met an error that it did not expect; its log says which.",
-            fix="Report it with the log's lines.",
-            instance=request.url.path,
-        )
-    )
+    return respond(unexpected(request.url.path))

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 from fastapi.sse import format_sse_event
 
-from api.errors import to_problem
+from api.errors import to_problem, unexpected
 from api.schemas import AnswerResponse, CitationBody
 from index.errors import FootnoteError
 from qa.types import Cited, Ended, Event, Refused, Started, Token
+
+logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -56,6 +59,10 @@ async def encode(
                     yield _frame(name, data)
     except FootnoteError as error:
         yield _frame("error", to_problem(error).model_dump())
+    except Exception:
+        # The status has gone out already: a stream that only breaks off would look like a bad line.
+        logger.exception("unexpected error in the middle of a stream")
+        yield _frame("error", unexpected().model_dump())
 
 
 def _frame(name: str, data: dict[str, Any]) -> bytes:

@@ -5,6 +5,7 @@ from math import erfc, sqrt
 import numpy as np
 import pytest
 
+from qa.evaluation import statistics
 from qa.evaluation.statistics import interval_of, interval_of_mean, paired, resample
 
 
@@ -31,10 +32,14 @@ def test_draws_without_a_figure_are_left_out() -> None:
     assert interval_of(lambda _: None, 4, draws=5) is None
 
 
-def test_the_same_seed_draws_the_same_places_in_any_block() -> None:
-    one = np.concatenate(list(resample(3, 5, 1)))
-    assert one.shape == (5, 3)
-    assert (one == np.concatenate(list(resample(3, 5, 1)))).all()
+def test_the_same_seed_draws_the_same_places_also_in_several_blocks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = np.concatenate(list(resample(3, 5, 1)))
+    monkeypatch.setattr(statistics, "CELLS", 6)
+    blocks = list(resample(3, 5, 1))
+    assert [len(block) for block in blocks] == [2, 2, 1]
+    assert (np.concatenate(blocks) == whole).all()
 
 
 @pytest.mark.parametrize(("better", "worse", "p"), [(5, 0, 2 / 32), (1, 1, 1.0), (8, 1, 20 / 512)])
