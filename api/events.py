@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -19,8 +18,6 @@ from api.errors import to_problem, unexpected
 from api.schemas import AnswerResponse, CitationBody
 from index.errors import FootnoteError
 from qa.types import Cited, Ended, Event, Refused, Started, Token
-
-logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -60,9 +57,10 @@ async def encode(
     except FootnoteError as error:
         yield _frame("error", to_problem(error).model_dump())
     except Exception:
-        # The status has gone out already: a stream that only breaks off would look like a bad line.
-        logger.exception("unexpected error in the middle of a stream")
+        # The status is sent already: without a last event a bug would look like a bad line. It is
+        # passed on, so the server's own handling and log see it as they see any other.
         yield _frame("error", unexpected().model_dump())
+        raise
 
 
 def _frame(name: str, data: dict[str, Any]) -> bytes:
