@@ -10,7 +10,6 @@ from pathlib import Path
 
 import fastapi_offline
 from fastapi import FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
@@ -19,8 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
 from api.deps import Running
-from api.routes import ask, documents, health, view
+from api.origins import Origins
+from api.pages import page
+from api.routes import ask, documents, health, view, widgets
 from api.version import VERSION
+from api.widgets import WidgetStore
 from index.errors import FootnoteError
 from qa.bootstrap import Service, build_service, warm_embedder, warm_reader
 from qa.settings import Settings
@@ -67,8 +69,10 @@ def create_app(
     most = chosen.max_document_bytes + FORM_OVERHEAD_BYTES
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=most)
     app.add_middleware(ClaimedLength, most=most)
+    app.state.widgets = WidgetStore.of(chosen.home_path)
+    app.add_middleware(Origins, widgets=app.state.widgets)
     errors.install(app)
-    for routes in (ask, documents, view, health):
+    for routes in (ask, documents, view, widgets, health):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/docs/assets", StaticFiles(directory=SWAGGER), name="docs")
@@ -97,13 +101,10 @@ class ClaimedLength:
 
 
 async def _docs() -> HTMLResponse:
-    # The usual page loads its script from a CDN; this one works without a network.
-    return get_swagger_ui_html(
-        openapi_url="/openapi.json",
-        title="Footnote: the API",
-        swagger_js_url="/docs/assets/swagger-ui-bundle.js",
-        swagger_css_url="/docs/assets/swagger-ui.css",
-        swagger_favicon_url="/docs/assets/favicon.png",
+    # The usual page loads its script from a CDN and has another one inside; this one needs neither.
+    return page(
+        (STATIC / "docs.html").read_text(encoding="utf-8"),
+        allow=("connect-src 'self'", "img-src 'self' data:"),
     )
 
 

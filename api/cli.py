@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from api import widgets_cli
 from index.errors import FootnoteError
 
 app = typer.Typer(
@@ -22,6 +23,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(widgets_cli.app, name="widgets")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Collection = Annotated[str, typer.Option("--collection", "-c", help="The collection of documents.")]

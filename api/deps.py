@@ -9,7 +9,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from index.library import Library
+from api.widgets import Widget, WidgetMayOnlyAskError
+from index.library import DEFAULT_COLLECTION, Library, check_collection
 from qa.bootstrap import Service
 
 
@@ -47,5 +48,28 @@ def get_library(running: Annotated[Running, Depends(get_running)]) -> Library:
     return running.service.library
 
 
+def get_widget(request: Request) -> Widget | None:
+    """Give the widget that asks, None for a request that names none."""
+    return cast("Widget | None", getattr(request.state, "widget", None))
+
+
+def choose_collection(widget: Widget | None, asked: str | None) -> str:
+    """Give the collection to ask: a widget's own, or what was asked for.
+
+    Raises `WidgetMayOnlyAskError` where a widget asks for another, and `InvalidNameError`.
+    """
+    if widget is not None and asked not in (None, widget.collection):
+        raise WidgetMayOnlyAskError(
+            f"This widget is for the collection {widget.collection!r}.",
+            fix="Leave the collection out, or create a widget for the other one.",
+        )
+    if widget is not None:
+        return widget.collection
+    chosen = DEFAULT_COLLECTION if asked is None else asked
+    check_collection(chosen)
+    return chosen
+
+
 RunningDep = Annotated[Running, Depends(get_running)]
 LibraryDep = Annotated[Library, Depends(get_library)]
+WidgetDep = Annotated[Widget | None, Depends(get_widget)]

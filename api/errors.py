@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api import widgets
 from api.schemas import Problem
 from index import errors as index_errors
 from index.errors import FootnoteError
@@ -100,6 +101,18 @@ TABLE: dict[type[FootnoteError], Row] = {
     ),
     qa_errors.ModelBusyError: Row(
         HTTPStatus.SERVICE_UNAVAILABLE, "model-busy", "Too many questions are waiting"
+    ),
+    widgets.WidgetNotFoundError: Row(
+        HTTPStatus.NOT_FOUND, "widget-not-found", "There is no such widget"
+    ),
+    widgets.OriginNotAllowedError: Row(
+        HTTPStatus.FORBIDDEN, "origin-not-allowed", "Pages of this origin may not do this"
+    ),
+    widgets.WidgetMayOnlyAskError: Row(
+        HTTPStatus.FORBIDDEN, "widget-may-only-ask", "A widget may only ask"
+    ),
+    widgets.RateLimitedError: Row(
+        HTTPStatus.TOO_MANY_REQUESTS, "rate-limited", "Too many questions in a short time"
     ),
 }
 """A class without a row takes its nearest ancestor's."""

@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from api.widgets import DEFAULT_PER_MINUTE, Looks, Widget
 from index.library import DEFAULT_COLLECTION
 from index.types import DocumentRecord, Hit
 from qa.types import Answer, Ask, Citation, Exchange
@@ -42,13 +43,13 @@ class AskRequest(Schema):
     history: list[ExchangeBody | Text] = Field(default=[], max_length=100)
     stream: bool = False
 
-    def to_ask(self) -> Ask:
+    def to_ask(self, collection: str) -> Ask:
         """Give the question as the chain takes it."""
         turns = (
             h if isinstance(h, ExchangeBody) else ExchangeBody(question=h) for h in self.history
         )
         history = tuple(Exchange(turn.question, turn.answer) for turn in turns)
-        return Ask(self.question, self.collection, history)
+        return Ask(self.question, collection, history)
 
 
 class SearchRequest(Schema):
@@ -279,6 +280,80 @@ class IngestedResponse(Schema):
 
     outcome: str
     document: DocumentBody
+
+
+class LooksBody(Schema):
+    """How a widget greets; texts are shown as text, `accent` is a colour like `#0b57d0`."""
+
+    title: Text | None = Field(default=None, max_length=80)
+    greeting: Text | None = Field(default=None, max_length=500)
+    starters: list[Annotated[Text, Field(max_length=200)]] = Field(default=[], max_length=6)
+    accent: str | None = None
+    position: str | None = None
+    language: str | None = Field(default=None, max_length=20)
+
+    @classmethod
+    def of(cls, looks: Looks) -> LooksBody:
+        """Convert looks."""
+        return cls(
+            title=looks.title,
+            greeting=looks.greeting,
+            starters=list(looks.starters),
+            accent=looks.accent,
+            position=looks.position,
+            language=looks.language,
+        )
+
+    def to_looks(self) -> Looks:
+        """Give the looks. Raises `BadInputError`."""
+        return Looks(
+            title=self.title,
+            greeting=self.greeting,
+            starters=tuple(self.starters),
+            accent=self.accent,
+            position=self.position,
+            language=self.language,
+        )
+
+
+class WidgetRequest(Schema):
+    """A widget to create: without `origins` no page of another origin may use it."""
+
+    collection: str = DEFAULT_COLLECTION
+    origins: list[str] = Field(default=[], max_length=100, examples=[["https://example.com"]])
+    per_minute: int = DEFAULT_PER_MINUTE
+    looks: LooksBody = LooksBody()
+
+
+class WidgetBody(Schema):
+    """A public widget id, what it may do, and the line that puts it into a page."""
+
+    id: str
+    collection: str
+    origins: list[str]
+    per_minute: int
+    looks: LooksBody
+    created_at: str
+    snippet: str
+
+    @classmethod
+    def of(cls, widget: Widget, snippet: str) -> WidgetBody:
+        """Convert a widget."""
+        return cls(
+            id=widget.id,
+            collection=widget.collection,
+            origins=list(widget.origins),
+            per_minute=widget.per_minute,
+            looks=LooksBody.of(widget.looks),
+            created_at=widget.created_at,
+            snippet=snippet,
+        )
+
+
+class WidgetsResponse(Schema):
+    """The widgets, the oldest first."""
+
+    widgets: list[WidgetBody]
 
 
 class HealthResponse(Schema):

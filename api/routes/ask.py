@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from api.deps import RunningDep
+from api.deps import RunningDep, WidgetDep, choose_collection
 from api.events import HEADERS, MEDIA_TYPE, encode
 from api.schemas import (
     AnswerResponse,
@@ -47,11 +47,18 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         },
     },
 )
-async def ask(body: AskRequest, request: Request, running: RunningDep) -> Any:
+async def ask(
+    body: AskRequest,
+    request: Request,
+    running: RunningDep,
+    chosen: WidgetDep,
+    widget: Annotated[str | None, Query(description="The public id that asks.")] = None,
+) -> Any:
     """Answer a question with verified citations, or refuse with a reason and nearest passages."""
-    check_collection(body.collection)
+    del widget  # the middleware has read it; here it is for the schema
+    asked = body.collection if "collection" in body.model_fields_set else None
     chain = running.service.chain
-    question = body.to_ask()
+    question = body.to_ask(choose_collection(chosen, asked))
     if not (body.stream or MEDIA_TYPE in request.headers.get("accept", "")):
         return AnswerResponse.of(await answer(chain, question))
     groups = cast("AsyncGenerator[tuple[Event, ...]]", chain.astream(question))

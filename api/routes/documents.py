@@ -93,7 +93,9 @@ def get_document(document_id: str, library: LibraryDep) -> DocumentBody:
 def get_text(document_id: str, library: LibraryDep) -> Response:
     """Give the document's text, which every offset counts in."""
     text = library.document(document_id).text
-    return Response(text.encode(), media_type="text/plain; charset=utf-8")
+    # No browser may take a document for a page or a script, whatever stands in it.
+    headers = {"X-Content-Type-Options": "nosniff"}
+    return Response(text.encode(), media_type="text/plain; charset=utf-8", headers=headers)
 
 
 @router.delete("/{document_id}", status_code=HTTPStatus.NO_CONTENT, responses=NOT_FOUND)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from api.deps import LibraryDep
+from api.deps import LibraryDep, WidgetDep
+from api.pages import OURSELVES, page
+from index.errors import DocumentNotFoundError
 
 router = APIRouter(tags=["documents"])
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'self'"
-)
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -37,14 +36,24 @@ PAGE = """<!doctype html>
 
 
 @router.get("/documents/{document_id}/view", response_class=HTMLResponse)
-def view(document_id: str, library: LibraryDep) -> HTMLResponse:
-    """Show a document's text; the fragment `#start-end` (code points) is marked and scrolled to."""
+def view(
+    document_id: str,
+    library: LibraryDep,
+    chosen: WidgetDep = None,
+    widget: Annotated[str | None, Query(description="The widget that shows it.")] = None,
+) -> HTMLResponse:
+    """Show a document's text; the fragment `#start-end` (code points) is marked and scrolled to.
+
+    Named with a widget, pages of that widget's origins may show it in a frame, and nobody else's.
+    """
+    del widget  # the middleware has read it; here it is for the schema
     document = library.document(document_id)
-    page = PAGE.format(
+    if chosen is not None and library.catalog.record(document_id).collection != chosen.collection:
+        raise DocumentNotFoundError(f"This widget's collection has no document {document_id!r}.")
+    html = PAGE.format(
         title=escape(document.title),
         characters=f"{len(document.text):,}",
         # A parser turns a bare carriage return into a line feed, and offsets would move.
         text=escape(document.text).replace("\r", "&#13;"),
     )
-    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
-    return HTMLResponse(page, headers=headers)
+    return page(html, framed_by=[OURSELVES, *(chosen.origins if chosen else ())])

@@ -36,7 +36,7 @@ def make_answer(refusal: Refusal | None) -> Answer:
 def test_history_takes_questions_alone_and_with_their_answers() -> None:
     asked = AskRequest.model_validate(
         {"question": "why?", "history": ["who?", {"question": "when?", "answer": "then"}]}
-    ).to_ask()
+    ).to_ask("default")
 
     assert asked.history == (Exchange("who?"), Exchange("when?", "then"))
     assert asked.collection == "default"
@@ -63,7 +63,7 @@ def test_half_of_a_surrogate_pair_is_no_question(half: str) -> None:
 
 
 def test_a_character_beyond_the_basic_plane_is_one() -> None:
-    assert AskRequest(question="why 😀?").to_ask().question == "why 😀?"
+    assert AskRequest(question="why 😀?").to_ask("default").question == "why 😀?"
 
 
 def test_a_passage_goes_out_with_its_place_and_both_ranks() -> None:
