@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
 from api.deps import Running
-from api.routes import ask, documents, health, view
+from api.routes import ask, deep_chat, documents, flowise, health, openai, vercel, view
 from api.version import VERSION
 from index.errors import FootnoteError
 from qa.bootstrap import Service, build_service, warm_embedder, warm_reader
@@ -68,7 +68,7 @@ def create_app(
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=most)
     app.add_middleware(ClaimedLength, most=most)
     errors.install(app)
-    for routes in (ask, documents, view, health):
+    for routes in (ask, documents, view, health, openai, vercel, deep_chat, flowise):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/docs/assets", StaticFiles(directory=SWAGGER), name="docs")

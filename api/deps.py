@@ -9,7 +9,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from index.library import Library
+from index.library import DEFAULT_COLLECTION, Library, check_collection
 from qa.bootstrap import Service
 
 
@@ -47,5 +47,22 @@ def get_library(running: Annotated[Running, Depends(get_running)]) -> Library:
     return running.service.library
 
 
+def get_base(request: Request, running: Annotated[Running, Depends(get_running)]) -> str:
+    """Give the URL that this service's own links begin with, without a slash at its end."""
+    return running.service.settings.public_url or str(request.base_url).rstrip("/")
+
+
+def find_collection(name: str, library: Library) -> str:
+    """Give a collection's name if there is such a one; the default one always is.
+
+    Raises `InvalidNameError`, `CollectionNotFoundError`.
+    """
+    check_collection(name)
+    if name != DEFAULT_COLLECTION:
+        library.catalog.collection_number(name)
+    return name
+
+
 RunningDep = Annotated[Running, Depends(get_running)]
 LibraryDep = Annotated[Library, Depends(get_library)]
+BaseDep = Annotated[str, Depends(get_base)]
