@@ -27,6 +27,7 @@ MODULES = HERE / "node_modules"
 QUESTION = "how much will Alibaba invest?"
 ANSWER = "€50 billion ($53.5 billion)"
 WAIT_SECONDS = 20.0
+PAGE_MILLISECONDS = 10_000
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -184,7 +185,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
         context.route("**/*", answer)
         page = context.new_page()
-        page.set_default_timeout(WAIT_SECONDS * 1000)
+        page.set_default_timeout(PAGE_MILLISECONDS)
         page.goto(f"{address}/test/page.html")
         return page
 
