@@ -277,7 +277,7 @@ def test_a_response_has_typed_annotations_on_the_claim(client: Any, answering: s
     assert done.footnote["citations"]
 
 
-def test_a_streamed_response_has_the_packages_events_in_order(client: Any, answering: str) -> None:
+def test_a_streamed_response_has_the_packages_events_in_order(client: Any) -> None:
     events = list(client.responses.create(model="default", input=say(QUESTION), stream=True))
     names = [event.type for event in events]
     deltas = names.count("response.output_text.delta")

@@ -1,4 +1,4 @@
-"""The Vercel AI SDK asks the server: its transport, its schemas of three versions, and `useChat`."""
+"""The Vercel AI SDK asks the server: transport, schemas of three versions, and `useChat`."""
 
 from __future__ import annotations
 
