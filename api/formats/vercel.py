@@ -1,7 +1,7 @@
 """The Vercel AI SDK's UI message stream, version 1, for `useChat` and `DefaultChatTransport`.
 
 Source of the format: https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol, and the SDK's own schema
-`uiMessageChunkSchema`. The first releases of version 5 refuse a part with any key that they do not
+`uiMessageChunkSchema`. The first releases of 5 and 6 refuse a part with any key that they do not
 know, so each part has only the keys that all versions know.
 """
 
