@@ -20,7 +20,17 @@ from api import errors
 from api.deps import Running
 from api.origins import Origins
 from api.pages import page
-from api.routes import ask, documents, health, view, widgets
+from api.routes import (
+    ask,
+    deep_chat,
+    documents,
+    flowise,
+    health,
+    openai,
+    vercel,
+    view,
+    widgets,
+)
 from api.version import VERSION
 from api.widgets import WidgetStore
 from index.errors import FootnoteError
@@ -72,7 +82,7 @@ def create_app(
     app.state.widgets = WidgetStore.of(chosen.home_path)
     app.add_middleware(Origins, widgets=app.state.widgets)
     errors.install(app)
-    for routes in (ask, documents, view, widgets, health):
+    for routes in (ask, documents, view, widgets, health, openai, vercel, deep_chat, flowise):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/docs/assets", StaticFiles(directory=SWAGGER), name="docs")

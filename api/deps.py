@@ -56,7 +56,7 @@ def get_widget(request: Request) -> Widget | None:
 def choose_collection(widget: Widget | None, asked: str | None) -> str:
     """Give the collection to ask: a widget's own, or what was asked for.
 
-    Raises `WidgetMayOnlyAskError` where a widget asks for another, and `InvalidNameError`.
+    Raises `WidgetMayOnlyAskError` where a widget asks for another.
     """
     if widget is not None and asked not in (None, widget.collection):
         raise WidgetMayOnlyAskError(
@@ -65,11 +65,26 @@ def choose_collection(widget: Widget | None, asked: str | None) -> str:
         )
     if widget is not None:
         return widget.collection
-    chosen = DEFAULT_COLLECTION if asked is None else asked
-    check_collection(chosen)
-    return chosen
+    return DEFAULT_COLLECTION if asked is None else asked
+
+
+def get_base(request: Request, running: Annotated[Running, Depends(get_running)]) -> str:
+    """Give the URL that this service's own links begin with, without a slash at its end."""
+    return running.service.settings.public_url or str(request.base_url).rstrip("/")
+
+
+def find_collection(name: str, library: Library) -> str:
+    """Give a collection's name if there is such a one; the default one always is.
+
+    Raises `InvalidNameError`, `CollectionNotFoundError`.
+    """
+    check_collection(name)
+    if name != DEFAULT_COLLECTION:
+        library.catalog.collection_number(name)
+    return name
 
 
 RunningDep = Annotated[Running, Depends(get_running)]
 LibraryDep = Annotated[Library, Depends(get_library)]
 WidgetDep = Annotated[Widget | None, Depends(get_widget)]
+BaseDep = Annotated[str, Depends(get_base)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -117,6 +117,9 @@ TABLE: dict[type[FootnoteError], Row] = {
 }
 """A class without a row takes its nearest ancestor's."""
 
+Shape: TypeAlias = Callable[[Problem], JSONResponse]
+"""How a foreign client is told of a problem; its routes' class has one as `shape`."""
+
 UNKNOWN = Row(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", "Something went wrong")
 
 
@@ -140,13 +143,18 @@ def to_problem(error: FootnoteError, instance: str | None = None) -> Problem:
 
 def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Send a problem, with `Retry-After` where trying again helps."""
-    retry = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
     return JSONResponse(
         problem.model_dump(),
         status_code=problem.status,
         media_type=MEDIA_TYPE,
-        headers={"Retry-After": str(RETRY_AFTER_SECONDS)} if retry else headers,
+        headers=retry_after(problem) or headers,
     )
+
+
+def retry_after(problem: Problem) -> dict[str, str]:
+    """Give the header that says when to come back, where that helps."""
+    busy = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
+    return {"Retry-After": str(RETRY_AFTER_SECONDS)} if busy else {}
 
 
 def too_large(instance: str) -> Problem:
@@ -180,7 +188,7 @@ async def _on_footnote(request: Request, error: Exception) -> JSONResponse:
     problem = to_problem(error, request.url.path)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("%s: %s", problem.type, problem.detail)
-    return respond(problem)
+    return _send(request, problem)
 
 
 async def _on_validation(request: Request, error: Exception) -> JSONResponse:
@@ -189,7 +197,8 @@ async def _on_validation(request: Request, error: Exception) -> JSONResponse:
         f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}"
         for e in error.errors()
     ]
-    return respond(
+    return _send(
+        request,
         Problem(
             type=TYPE_PREFIX + "invalid-request",
             title="The request is not of the right form",
@@ -197,7 +206,7 @@ async def _on_validation(request: Request, error: Exception) -> JSONResponse:
             detail="; ".join(lines),
             fix="Compare the body with the schema at /docs.",
             instance=request.url.path,
-        )
+        ),
     )
 
 
@@ -205,12 +214,13 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  registered for this class
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return respond(too_large(request.url.path))
+        return _send(request, too_large(request.url.path))
     fixes = {
         HTTPStatus.NOT_FOUND: "See /docs for the paths that there are.",
         HTTPStatus.METHOD_NOT_ALLOWED: "See /docs for the methods that this path takes.",
     }
-    return respond(
+    return _send(
+        request,
         Problem(
             type=TYPE_PREFIX + status.phrase.lower().replace(" ", "-"),
             title=status.phrase,
@@ -225,4 +235,12 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_unknown(request: Request, error: Exception) -> JSONResponse:
     logger.error("unexpected error in %s %s", request.method, request.url.path, exc_info=error)
-    return respond(unexpected(request.url.path))
+    return _send(request, unexpected(request.url.path))
+
+
+def _send(
+    request: Request, problem: Problem, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Send a problem as the route's clients understand it."""
+    shape: Shape | None = getattr(request.scope.get("route"), "shape", None)
+    return respond(problem, headers) if shape is None else shape(problem)

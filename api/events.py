@@ -1,21 +1,22 @@
 """One event stream, one thin encoder for each wire format. Here: Footnote's own, as SSE.
 
-Events: `start {question, model, rewritten}`, `token {text}`, `citation {...}`, then one of
-`end {answer}`, `refused {answer}`, `error {problem}`. After `refused` the tokens are withdrawn.
+What other projects' clients understand is in `api.formats`. Footnote's own events: `start
+{question, model, rewritten}`, `token {text}`, `citation {...}`, then one of `end {answer}`,
+`refused {answer}`, `error {problem}`. After `refused` the tokens are withdrawn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi.sse import format_sse_event
 
 from api.errors import to_problem, unexpected
-from api.schemas import AnswerResponse, CitationBody
+from api.schemas import AnswerResponse, CitationBody, Problem
 from index.errors import FootnoteError
 from qa.types import Cited, Ended, Event, Refused, Started, Token
 
@@ -26,8 +27,35 @@ LINE_ENDS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
 """No line ends for SSE, but for `str.splitlines`, which clients read lines with."""
 
 
+class Format(Protocol):
+    """A wire format for one stream: what is sent for each event, for an error, and in silence."""
+
+    def event(self, event: Event) -> Iterable[bytes]:
+        """Give the frames of an event; there may be none."""
+        ...
+
+    def problem(self, problem: Problem) -> Iterable[bytes]:
+        """Give the last frames of a stream that an error ends."""
+        ...
+
+    def beat(self) -> bytes:
+        """Give a frame that says nothing: an SSE comment where the client can take one."""
+        ...
+
+
+def frame(data: Mapping[str, Any], name: str | None = None) -> bytes:
+    """Write one server-sent event of one line of JSON."""
+    text = json.dumps(data, ensure_ascii=False).translate(LINE_ENDS)
+    return format_sse_event(event=name, data_str=text)
+
+
+def comment() -> bytes:
+    """Write an SSE comment, which the standard has clients ignore."""
+    return format_sse_event(data_str=None, comment="still here")
+
+
 def to_wire(event: Event) -> tuple[str, dict[str, Any]]:
-    """Give an event's name and its data."""
+    """Give an event's name and its data in Footnote's own format."""
     match event:
         case Started(question, model, rewritten):
             return "start", {"question": question, "model": model, "rewritten": rewritten}
@@ -41,31 +69,56 @@ def to_wire(event: Event) -> tuple[str, dict[str, Any]]:
             return "refused", AnswerResponse.of(answer).model_dump()
 
 
+class Native:
+    """Footnote's own format: an event for an event, named and with its data."""
+
+    def event(self, event: Event) -> Iterable[bytes]:
+        """Give one frame."""
+        name, data = to_wire(event)
+        yield frame(data, name)
+
+    def problem(self, problem: Problem) -> Iterable[bytes]:
+        """Give the event `error`."""
+        yield frame(problem.model_dump(), "error")
+
+    def beat(self) -> bytes:
+        """Give a comment."""
+        return comment()
+
+
+NATIVE: Format = Native()
+
+
 async def encode(
-    groups: AsyncIterator[tuple[Event, ...]], *, heartbeat: float = HEARTBEAT_SECONDS
+    groups: AsyncIterator[tuple[Event, ...]],
+    form: Format = NATIVE,
+    *,
+    heartbeat: float = HEARTBEAT_SECONDS,
 ) -> AsyncGenerator[bytes]:
-    """Write events as SSE; an error becomes the last event; silence is broken each `heartbeat`."""
+    """Write events as SSE; an error becomes the last event.
+
+    Silence is broken each `heartbeat` seconds, also where events come but the format holds them.
+    """
+    clock = asyncio.get_running_loop().time
+    spoke = clock()
     try:
         async with aclosing(_with_heartbeat(groups, heartbeat)) as beats:
             async for group in beats:
-                if group is None:
-                    yield format_sse_event(data_str=None, comment="still here")
-                    continue
-                for event in group:
-                    name, data = to_wire(event)
-                    yield _frame(name, data)
+                frames = [f for event in group or () for f in form.event(event)]
+                if not frames and (group is None or clock() - spoke >= heartbeat):
+                    frames = [form.beat()]
+                for data in frames:
+                    yield data
+                    spoke = clock()
     except FootnoteError as error:
-        yield _frame("error", to_problem(error).model_dump())
+        for data in form.problem(to_problem(error)):
+            yield data
     except Exception:
         # The status is sent already: without a last event a bug would look like a bad line. It is
         # passed on, so the server's own handling and log see it as they see any other.
-        yield _frame("error", unexpected().model_dump())
+        for data in form.problem(unexpected()):
+            yield data
         raise
-
-
-def _frame(name: str, data: dict[str, Any]) -> bytes:
-    text = json.dumps(data, ensure_ascii=False).translate(LINE_ENDS)
-    return format_sse_event(event=name, data_str=text)
 
 
 async def _with_heartbeat(

@@ -61,9 +61,7 @@ def create(  # noqa: PLR0913  each is an option of the command line
         return
     typer.echo(body["snippet"])
     if not widget.origins:
-        typer.echo(
-            "No site may use it yet: create one with --origin https://your.site.", err=True
-        )
+        typer.echo("No site may use it yet: create one with --origin https://your.site.", err=True)
 
 
 @app.command("list")

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from platformdirs import user_cache_path, user_data_path
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _check_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("an address begins with http:// or https:// and a host")
+    return text.rstrip("/")
 
 
 class Settings(BaseSettings):
@@ -19,6 +27,10 @@ class Settings(BaseSettings):
     cache: Path | None = Field(None, description="Folder of the models' weights.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    public_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None,
+        description="The address that clients know this server by, where a proxy stands before it.",
+    )
     model: str = Field(
         "local",
         description="`local`, `local:0.5b`, or any `provider:model` that LangChain knows.",

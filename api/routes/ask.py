@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import StreamingResponse
 
 from api.deps import RunningDep, WidgetDep, choose_collection
-from api.events import HEADERS, MEDIA_TYPE, encode
+from api.events import MEDIA_TYPE
+from api.routes.answering import accepts_stream, stream, whole
 from api.schemas import (
     AnswerResponse,
     AskRequest,
@@ -21,8 +19,7 @@ from api.schemas import (
     SearchResponse,
 )
 from index.library import check_collection
-from qa.chain import answer, check_length
-from qa.types import Event
+from qa.chain import check_length
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -57,14 +54,10 @@ async def ask(
     """Answer a question with verified citations, or refuse with a reason and nearest passages."""
     del widget  # the middleware has read it; here it is for the schema
     asked = body.collection if "collection" in body.model_fields_set else None
-    chain = running.service.chain
     question = body.to_ask(choose_collection(chosen, asked))
-    if not (body.stream or MEDIA_TYPE in request.headers.get("accept", "")):
-        return AnswerResponse.of(await answer(chain, question))
-    groups = cast("AsyncGenerator[tuple[Event, ...]]", chain.astream(question))
-    # The first event comes before the status is sent, so that a bad request has its own status.
-    first = await anext(groups)
-    return StreamingResponse(encode(_resume(first, groups)), media_type=MEDIA_TYPE, headers=HEADERS)
+    if body.stream or accepts_stream(request):
+        return await stream(running, question)
+    return AnswerResponse.of(await whole(running, question))
 
 
 @router.post("/search", response_model=SearchResponse, responses=PROBLEMS)
@@ -79,12 +72,3 @@ async def search(body: SearchRequest, running: RunningDep) -> SearchResponse:
         lambda: service.library.search(query, collection=body.collection, limit=body.limit),
     )
     return SearchResponse(query=query, passages=[PassageBody.of(hit) for hit in hits])
-
-
-async def _resume(
-    first: tuple[Event, ...], groups: AsyncGenerator[tuple[Event, ...]]
-) -> AsyncGenerator[tuple[Event, ...]]:
-    async with aclosing(groups):
-        yield first
-        async for group in groups:
-            yield group

@@ -14,12 +14,24 @@ from index.testing import HashingEmbedder
 from qa.errors import ModelUnavailableError
 
 ROUTES = {
+    "/v1/widgets": {"get", "post"},
+    "/v1/widgets/{widget_id}": {"get", "delete"},
     "/v1/ask": {"post"},
     "/v1/search": {"post"},
     "/v1/documents": {"get", "post"},
     "/v1/documents/{document_id}": {"get", "delete"},
     "/v1/documents/{document_id}/text": {"get"},
     "/documents/{document_id}/view": {"get"},
+    "/v1/chat/completions": {"post"},
+    "/v1/responses": {"post"},
+    "/v1/models": {"get"},
+    "/v1/models/{model}": {"get"},
+    "/api/chat": {"post"},
+    "/api/chat/{chat_id}/stream": {"get"},
+    "/v1/deep-chat": {"post"},
+    "/api/v1/prediction/{collection}": {"post"},
+    "/api/v1/chatflows-streaming/{collection}": {"get"},
+    "/api/v1/public-chatbotConfig/{collection}": {"get"},
     "/healthz": {"get"},
     "/readyz": {"get"},
 }
