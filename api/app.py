@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fastapi_offline
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
@@ -88,6 +88,7 @@ def create_app(
     app.mount("/docs/assets", StaticFiles(directory=SWAGGER), name="docs")
     app.add_api_route("/docs", _docs, include_in_schema=False)
     app.add_api_route("/", _home, include_in_schema=False)
+    app.add_api_route("/widget.js", _widget, include_in_schema=False)
     return app
 
 
@@ -120,6 +121,18 @@ async def _docs() -> HTMLResponse:
 
 async def _home() -> RedirectResponse:
     return RedirectResponse("/docs")
+
+
+async def _widget() -> FileResponse:
+    return FileResponse(
+        STATIC / "widget.js",
+        media_type="text/javascript; charset=utf-8",
+        headers={
+            "Cache-Control": "public, max-age=300",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
 
 
 async def _warm(running: Running) -> None:

@@ -37,5 +37,9 @@ function show() {
   mark.focus({ preventScroll: true });
 }
 
+// In a frame Escape closes what holds it; a frame cannot, so it says so, and nothing else.
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && parent !== window) parent.postMessage("footnote:close", "*");
+});
 addEventListener("hashchange", show);
 show();

@@ -1,0 +1,155 @@
+// What the server sends, and asking it: POST /v1/ask as server-sent events.
+
+export interface Citation {
+  marker: number;
+  document_id: string;
+  title: string;
+  quote: string;
+  page: number | null;
+  section: string | null;
+  answer_end: number;
+  url: string;
+}
+
+export interface Passage {
+  title: string;
+  text: string;
+  page: number | null;
+  section: string | null;
+  url: string;
+}
+
+export interface Answer {
+  answered: boolean;
+  answer: string;
+  reason: { code: string; message: string } | null;
+  citations: Citation[];
+  passages: Passage[];
+}
+
+export interface Turn {
+  question: string;
+  answer: Answer;
+}
+
+export interface Place {
+  server: string;
+  widget: string | null;
+  collection: string | null;
+}
+
+export type Trouble = "down" | "notAllowed" | "busy" | "failed";
+
+// What a visitor can be told; `seconds` is when to come back, `detail` the server's own words.
+export class Failure extends Error {
+  constructor(
+    readonly trouble: Trouble,
+    readonly detail = "",
+    readonly seconds = 0,
+  ) {
+    super(detail || trouble);
+  }
+}
+
+const SILENCE_MS = 60_000; // the server breaks its silence every 15 seconds
+const REMEMBERED = 3; // earlier exchanges that a follow-up is understood from
+
+export function address(place: Place, path: string): string {
+  const url = new URL(path, place.server);
+  if (place.widget) url.searchParams.set("widget", place.widget);
+  return url.href;
+}
+
+export async function ask(
+  place: Place,
+  question: string,
+  earlier: Turn[],
+  onToken: (text: string) => void,
+  stop: AbortSignal,
+): Promise<Answer> {
+  const history = earlier
+    .slice(-REMEMBERED)
+    .map((turn) => ({ question: turn.question, answer: turn.answer.answer }));
+  const body = { question, history, stream: true, ...(place.collection && { collection: place.collection }) };
+  const silent = new AbortController();
+  let timer = setTimeout(() => silent.abort(), SILENCE_MS);
+  try {
+    const response = await fetch(address(place, "v1/ask"), {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "text/event-stream" },
+      body: JSON.stringify(body),
+      credentials: "omit",
+      referrerPolicy: "no-referrer",
+      signal: AbortSignal.any([stop, silent.signal]),
+    });
+    if (!response.ok || !response.body) throw await refusalOf(response);
+    for await (const [name, data] of events(response.body)) {
+      clearTimeout(timer);
+      timer = setTimeout(() => silent.abort(), SILENCE_MS);
+      if (name === "token") onToken((data as { text: string }).text);
+      else if (name === "end" || name === "refused") return data as Answer;
+      else if (name === "error") throw new Failure("failed", tell(data));
+    }
+    throw new Failure("down");
+  } catch (error) {
+    if (error instanceof Failure || stop.aborted) throw error;
+    throw silent.signal.aborted ? new Failure("down") : await unreachable(place);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+// A browser says the same of a server that is down and of one that does not allow this page; only
+// the first keeps an opaque request from arriving too.
+async function unreachable(place: Place): Promise<Failure> {
+  try {
+    await fetch(new URL("healthz", place.server), { mode: "no-cors", cache: "no-store" });
+  } catch {
+    return new Failure("down");
+  }
+  console.error(
+    `Footnote: ${location.origin} is not among this widget's origins. ` +
+      `footnote widgets create --origin ${location.origin}`,
+  );
+  return new Failure("notAllowed");
+}
+
+async function refusalOf(response: Response): Promise<Failure> {
+  const seconds = Number(response.headers.get("retry-after")) || 0;
+  if (response.status === 429 || response.status === 503) return new Failure("busy", "", seconds || 3);
+  if (response.status === 403) return new Failure("notAllowed");
+  const problem: unknown = await response.json().catch(() => null);
+  return new Failure("failed", tell(problem));
+}
+
+function tell(problem: unknown): string {
+  const { detail, fix } = (problem ?? {}) as { detail?: unknown; fix?: unknown };
+  return [detail, fix].filter((part) => typeof part === "string" && part).join(" ");
+}
+
+// Server-sent events as the HTML standard frames them, as far as our server uses them.
+async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<[string, unknown]> {
+  const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
+  let held = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      held += value;
+      const frames = held.split("\n\n");
+      held = frames.pop() ?? "";
+      for (const frame of frames) {
+        let name = "";
+        let data = "";
+        for (const line of frame.split("\n")) {
+          if (line.startsWith("event:")) name = line.slice(6).trim();
+          else if (line.startsWith("data:")) data += line.slice(5).trim();
+        }
+        // A frame without data is a comment that breaks the silence.
+        yield [name, data ? (JSON.parse(data) as unknown) : null];
+      }
+    }
+  } finally {
+    await reader.cancel();
+  }
+}

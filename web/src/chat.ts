@@ -1,0 +1,521 @@
+// <footnote-chat>: a conversation whose every answer shows where it stands.
+
+import { address, ask, Failure } from "./answers";
+import type { Answer, Citation, Passage, Place, Turn } from "./answers";
+import { link, render, withMarkers } from "./markup";
+import { CSS } from "./style";
+import { choose, fill } from "./words";
+import type { Words } from "./words";
+
+export interface Looks {
+  title?: string | null;
+  greeting?: string | null;
+  starters?: string[];
+  accent?: string | null;
+  position?: string | null;
+  language?: string | null;
+}
+
+// What the <script> of the page says; an element's own attributes come before it.
+export interface Defaults {
+  server: string;
+  attributes: DOMStringMap;
+}
+
+const SLOW_MS = 6_000;
+const KEPT_TURNS = 50;
+const EXCERPT = 280;
+const ICONS = {
+  chat: "M12 3C6.5 3 2 6.8 2 11.5c0 2.4 1.2 4.6 3.1 6.1L4.5 21l4-2c1.1.3 2.3.5 3.5.5 5.5 0 10-3.8 10-8.5S17.500 3 12 3z",
+  close: "M5 6.4 6.400 5 12 10.600 17.600 5 19 6.400 13.400 12 19 17.600 17.600 19 12 13.400 6.400 19 5 17.600 10.600 12z",
+  fresh: "M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6z",
+};
+let sheet: CSSStyleSheet | undefined;
+let serial = 0;
+let defaults: Defaults = { server: location.origin, attributes: {} };
+
+export function setDefaults(given: Defaults): void {
+  defaults = given;
+}
+
+export class FootnoteChat extends HTMLElement {
+  #root = this.attachShadow({ mode: "open" });
+  #frame = element("div");
+  #panel?: HTMLElement;
+  #log = element("div", "log");
+  #input = element("textarea");
+  #send = element("button", "send");
+  #turns: Turn[] = [];
+  #looks: Looks = {};
+  #words: Words = choose("en").words;
+  #running?: AbortController;
+  #launcher?: HTMLButtonElement;
+  #started = false;
+
+  connectedCallback(): void {
+    if (this.#started) return;
+    this.#started = true;
+    if (!sheet) {
+      sheet = new CSSStyleSheet();
+      sheet.replaceSync(CSS);
+    }
+    this.#root.adoptedStyleSheets = [sheet];
+    this.#root.append(this.#frame);
+    this.#dress({});
+    if (this.#floating) this.#addLauncher();
+    else this.#open();
+    if (this.#place.widget) requestIdle(() => void this.#fetchLooks());
+  }
+
+  disconnectedCallback(): void {
+    this.#running?.abort();
+  }
+
+  get #floating(): boolean {
+    return this.hasAttribute("floating");
+  }
+
+  #option(name: string): string | null {
+    return this.dataset[name] ?? defaults.attributes[name] ?? null;
+  }
+
+  get #place(): Place {
+    const given = this.#option("server");
+    const server = given ? new URL(given, document.baseURI).href : defaults.server;
+    return {
+      server: server.endsWith("/") ? server : `${server}/`,
+      widget: this.#option("widget"),
+      collection: this.#option("collection"),
+    };
+  }
+
+  // What the page's own attributes say comes before what the server keeps for the widget.
+  #dress(kept: Looks): void {
+    const starters = this.#option("starters");
+    this.#looks = {
+      title: this.#option("title") ?? kept.title ?? null,
+      greeting: this.#option("greeting") ?? kept.greeting ?? null,
+      starters: starters ? starters.split("|").map((s) => s.trim()).filter(Boolean) : (kept.starters ?? []),
+      accent: this.#option("accent") ?? kept.accent ?? null,
+      position: this.#option("position") ?? kept.position ?? null,
+      language: this.#option("language") ?? kept.language ?? null,
+    };
+    const wanted = this.#looks.language || document.documentElement.lang || navigator.language;
+    const chosen = choose(wanted);
+    this.#words = chosen.words;
+    this.#frame.lang = chosen.language;
+    this.#frame.dir = chosen.direction;
+    const { accent, position } = this.#looks;
+    this.#frame.className = [this.#floating && "floating", position === "left" && "left", this.#shown && "opened"]
+      .filter(Boolean)
+      .join(" ");
+    if (accent && /^#[0-9a-f]{6}$/i.test(accent)) {
+      this.style.setProperty("--footnote-accent", accent);
+      this.style.setProperty("--footnote-on-accent", isLight(accent) ? "#000" : "#fff");
+    }
+  }
+
+  async #fetchLooks(): Promise<void> {
+    const place = this.#place;
+    try {
+      const response = await fetch(address(place, `v1/widgets/${place.widget ?? ""}`), { credentials: "omit" });
+      if (!response.ok) return;
+      this.#dress((await response.json()) as Looks);
+    } catch {
+      return; // the looks are not needed; a question will say what is wrong
+    }
+    if (this.#launcher) this.#launcher.ariaLabel = this.#looks.title || this.#words.open;
+    if (this.#panel && !this.#turns.length && !this.#running) this.#rebuild();
+  }
+
+  // The launcher and the panel
+
+  #addLauncher(): void {
+    const button = element("button", "launcher");
+    button.type = "button";
+    button.ariaLabel = this.#looks.title || this.#words.open;
+    button.ariaExpanded = "false";
+    button.append(icon(ICONS.chat));
+    button.addEventListener("click", () => (this.#shown ? this.close() : this.open()));
+    this.#launcher = button;
+    this.#frame.append(button);
+  }
+
+  get #shown(): boolean {
+    return !!this.#panel && !this.#panel.hidden;
+  }
+
+  open(): void {
+    this.#open();
+    this.#input.focus();
+  }
+
+  close(): void {
+    if (!this.#panel || !this.#launcher) return;
+    this.#panel.hidden = true;
+    this.#frame.classList.remove("opened");
+    this.#launcher.ariaExpanded = "false";
+    this.#launcher.focus();
+  }
+
+  #open(): void {
+    if (!this.#panel) {
+      this.#turns = this.#restore();
+      this.#build();
+    }
+    if (this.#panel) this.#panel.hidden = false;
+    this.#frame.classList.add("opened");
+    if (this.#launcher) this.#launcher.ariaExpanded = "true";
+  }
+
+  #rebuild(): void {
+    const hidden = this.#panel?.hidden ?? false;
+    this.#panel?.remove();
+    this.#build();
+    if (this.#panel) this.#panel.hidden = hidden;
+  }
+
+  #build(): void {
+    const words = this.#words;
+    const panel = element("section", "panel");
+    const title = element("h2", "", this.#looks.title || words.title);
+    title.id = `footnote-title-${++serial}`;
+    panel.setAttribute("aria-labelledby", title.id);
+    panel.setAttribute("role", this.#floating ? "dialog" : "region");
+    const head = element("div", "head");
+    head.append(title, iconButton(ICONS.fresh, words.fresh, () => this.#clear()));
+    if (this.#floating) head.append(iconButton(ICONS.close, words.close, () => this.close()));
+    this.#log = element("div", "log");
+    this.#log.setAttribute("role", "log");
+    this.#log.tabIndex = 0;
+    this.#log.ariaLabel = title.textContent;
+    const form = element("form");
+    this.#input = element("textarea");
+    this.#input.rows = 1;
+    this.#input.maxLength = 2000;
+    this.#input.dir = "auto";
+    this.#input.placeholder = this.#input.ariaLabel = words.ask;
+    this.#send = element("button", "send", words.send);
+    this.#send.type = "submit";
+    form.append(this.#input, this.#send);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.#running) this.#running.abort();
+      else void this.ask(this.#input.value);
+    });
+    this.#input.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      if (!this.#running) form.requestSubmit();
+    });
+    panel.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.#floating) this.close();
+    });
+    panel.append(head, this.#log, form);
+    this.#panel = panel;
+    this.#frame.prepend(panel);
+    this.#greet();
+    for (const turn of this.#turns) {
+      this.#addQuestion(turn.question);
+      this.#show(this.#addAnswer(), turn.answer);
+    }
+  }
+
+  #greet(): void {
+    const { greeting, starters } = this.#looks;
+    if (greeting) this.#log.append(element("p", "answer", greeting));
+    if (this.#turns.length || !starters?.length) return;
+    const list = element("div", "starters");
+    for (const starter of starters) {
+      const button = element("button", "", starter);
+      button.type = "button";
+      button.dir = "auto";
+      button.addEventListener("click", () => void this.ask(starter));
+      list.append(button);
+    }
+    this.#log.append(list);
+  }
+
+  #clear(): void {
+    this.#running?.abort();
+    this.#turns = [];
+    this.#keep();
+    this.#log.replaceChildren();
+    this.#greet();
+    this.#input.focus();
+  }
+
+  // Asking
+
+  async ask(text: string): Promise<void> {
+    const question = text.trim();
+    if (!question || this.#running) return;
+    this.#open();
+    this.#log.querySelector(".starters")?.remove();
+    this.#input.value = "";
+    this.#addQuestion(question);
+    const into = this.#addAnswer();
+    const waiting = element("p", "faint dots", this.#words.thinking);
+    into.append(waiting);
+    this.#follow(into);
+    const running = new AbortController();
+    this.#running = running;
+    this.#send.textContent = this.#words.stop;
+    const slow = setTimeout(() => (waiting.textContent = this.#words.slow), SLOW_MS);
+    let draft: HTMLElement | undefined;
+    const onToken = (token: string): void => {
+      draft ??= replaced(into, element("p"));
+      draft.append(token);
+      this.#follow(into);
+    };
+    try {
+      const answer = await ask(this.#place, question, this.#turns, onToken, running.signal);
+      if (running.signal.aborted) return;
+      this.#turns.push({ question, answer });
+      this.#keep();
+      this.#show(into, answer);
+    } catch (error) {
+      if (running.signal.aborted) into.replaceChildren(element("p", "faint", this.#words.stopped));
+      else if (error instanceof Failure) this.#fail(into, question, error);
+      else {
+        this.#fail(into, question, new Failure("failed"));
+        throw error;
+      }
+    } finally {
+      clearTimeout(slow);
+      if (this.#running === running) this.#running = undefined;
+      this.#send.textContent = this.#words.send;
+      this.#follow(into);
+    }
+  }
+
+  #addQuestion(question: string): void {
+    const said = element("div", "you");
+    said.dir = "auto";
+    said.append(element("span", "hint", `${this.#words.you}: `), question);
+    this.#log.append(said);
+  }
+
+  #addAnswer(): HTMLElement {
+    const into = element("div", "answer");
+    into.dir = "auto";
+    this.#log.append(into);
+    return into;
+  }
+
+  #follow(into: HTMLElement): void {
+    const end = into.offsetTop + into.offsetHeight - this.#log.offsetTop;
+    if (end > this.#log.scrollTop + this.#log.clientHeight) into.scrollIntoView({ block: "nearest" });
+  }
+
+  #fail(into: HTMLElement, question: string, failure: Failure): void {
+    const said = failure.trouble === "busy" ? fill(this.#words.busy, failure.seconds) : this.#words[failure.trouble];
+    const line = element("p", "trouble", failure.detail ? `${said} ${failure.detail}` : said);
+    line.setAttribute("role", "alert");
+    const again = element("button", "", this.#words.retry);
+    again.type = "button";
+    again.addEventListener("click", () => {
+      into.previousElementSibling?.remove();
+      into.remove();
+      void this.ask(question);
+    });
+    into.replaceChildren(line, ...(failure.trouble === "notAllowed" ? [] : [again]));
+  }
+
+  // Answers
+
+  #show(into: HTMLElement, answer: Answer): void {
+    if (answer.answered) this.#showAnswer(into, answer);
+    else this.#showRefusal(into, answer);
+  }
+
+  #showAnswer(into: HTMLElement, answer: Answer): void {
+    const figures = new Map<number, HTMLElement>();
+    for (const citation of answer.citations) {
+      const figure = this.#figure(citation.quote, citation);
+      figure.hidden = true;
+      figures.set(citation.marker, figure);
+    }
+    const text = withMarkers(answer.answer, answer.citations);
+    into.replaceChildren(
+      render(text, (number) => this.#mark(number, figures.get(number), answer.citations)),
+      ...figures.values(),
+      this.#tools(answer),
+    );
+  }
+
+  #mark(number: number, figure: HTMLElement | undefined, citations: Citation[]): Node {
+    if (!figure) return document.createTextNode("");
+    figure.id ||= `footnote-quote-${++serial}`;
+    const button = element("button", "mark", String(number));
+    button.type = "button";
+    const title = citations.find((c) => c.marker === number)?.title ?? "";
+    button.ariaLabel = `${fill(this.#words.source, number)}: ${title}`;
+    button.ariaExpanded = "false";
+    button.setAttribute("aria-controls", figure.id);
+    let pinned = false;
+    const show = (shown: boolean): void => {
+      figure.hidden = !shown;
+      button.ariaExpanded = String(shown);
+    };
+    button.addEventListener("click", () => {
+      pinned = !pinned;
+      show(pinned);
+      if (pinned) figure.scrollIntoView({ block: "nearest" });
+    });
+    button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && show(true));
+    button.addEventListener("pointerleave", () => show(pinned));
+    return button;
+  }
+
+  #figure(quote: string, from: Citation | Passage): HTMLElement {
+    const figure = element("figure");
+    const words = element("blockquote", "", quote);
+    words.dir = "auto";
+    const caption = element("figcaption");
+    const place = [from.title, from.page === null ? "" : fill(this.#words.page, from.page), from.section ?? ""];
+    caption.append(place.filter(Boolean).join(" · "), " ");
+    const target = address(this.#place, from.url);
+    link(caption, this.#words.inDocument, target).addEventListener("click", (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey) return;
+      event.preventDefault();
+      this.#openDocument(from.title, target);
+    });
+    figure.append(words, caption);
+    return figure;
+  }
+
+  #openDocument(title: string, target: string): void {
+    const dialog = element("dialog");
+    const head = element("div", "head");
+    const name = element("h2", "", title);
+    name.id = `footnote-document-${++serial}`;
+    dialog.setAttribute("aria-labelledby", name.id);
+    head.append(name);
+    link(head, this.#words.newTab, target);
+    head.append(iconButton(ICONS.close, this.#words.close, () => dialog.close()));
+    const frame = element("iframe");
+    frame.title = title;
+    frame.src = target;
+    dialog.append(head, frame);
+    // The keyboard is the frame's while it has the focus; it says when Escape was pressed there.
+    const onMessage = (event: MessageEvent): void => {
+      if (event.source === frame.contentWindow && event.data === "footnote:close") dialog.close();
+    };
+    addEventListener("message", onMessage);
+    dialog.addEventListener("close", () => {
+      removeEventListener("message", onMessage);
+      dialog.remove();
+    });
+    dialog.addEventListener("keydown", (event) => event.stopPropagation());
+    this.#frame.append(dialog);
+    dialog.showModal();
+  }
+
+  #showRefusal(into: HTMLElement, answer: Answer): void {
+    into.replaceChildren(element("p", "no", this.#words.refused));
+    if (answer.reason) into.append(element("p", "", answer.reason.message));
+    const nearest = answer.passages.slice(0, 3);
+    if (!nearest.length) return;
+    into.append(element("p", "faint", this.#words.nearest));
+    for (const passage of nearest) {
+      const points = [...passage.text];
+      const text = points.length > EXCERPT ? `${points.slice(0, EXCERPT).join("")}…` : passage.text;
+      into.append(this.#figure(text, passage));
+    }
+  }
+
+  #tools(answer: Answer): HTMLElement {
+    const tools = element("div", "tools");
+    const copy = element("button", "", this.#words.copy);
+    copy.type = "button";
+    copy.addEventListener("click", () => {
+      void navigator.clipboard.writeText(this.#write(answer)).then(() => {
+        copy.textContent = this.#words.copied;
+      });
+    });
+    tools.append(copy);
+    return tools;
+  }
+
+  #write(answer: Answer): string {
+    const marked = withMarkers(answer.answer, answer.citations);
+    const text = marked.replace(/\uE000(\d+)\uE001/g, " [$1]");
+    const notes = answer.citations.map(
+      (c) => `[${c.marker}] “${c.quote}”\n    ${c.title}, ${new URL(c.url, this.#place.server).href}`,
+    );
+    return [text, "", ...notes].join("\n");
+  }
+
+  // The conversation stays while the tab does
+
+  get #key(): string {
+    const { server, widget, collection } = this.#place;
+    return `footnote:${server}:${widget ?? ""}:${collection ?? ""}`;
+  }
+
+  #keep(): void {
+    try {
+      sessionStorage.setItem(this.#key, JSON.stringify(this.#turns.slice(-KEPT_TURNS)));
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error; // full, or forbidden: then it is forgotten
+    }
+  }
+
+  #restore(): Turn[] {
+    try {
+      const kept: unknown = JSON.parse(sessionStorage.getItem(this.#key) ?? "[]");
+      return Array.isArray(kept) ? (kept as Turn[]) : [];
+    } catch (error) {
+      if (error instanceof DOMException || error instanceof SyntaxError) return [];
+      throw error;
+    }
+  }
+}
+
+function element<K extends keyof HTMLElementTagNameMap>(name: K, kind = "", text = ""): HTMLElementTagNameMap[K] {
+  const made = document.createElement(name);
+  if (kind) made.className = kind;
+  if (text) made.textContent = text;
+  return made;
+}
+
+function icon(path: string): SVGSVGElement {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("fill", "currentColor");
+  svg.setAttribute("aria-hidden", "true");
+  const drawn = document.createElementNS(space, "path");
+  drawn.setAttribute("d", path);
+  svg.append(drawn);
+  return svg;
+}
+
+function iconButton(path: string, label: string, action: () => void): HTMLButtonElement {
+  const button = element("button", "icon");
+  button.type = "button";
+  button.ariaLabel = button.title = label;
+  button.append(icon(path));
+  button.addEventListener("click", action);
+  return button;
+}
+
+function replaced(into: HTMLElement, by: HTMLElement): HTMLElement {
+  into.replaceChildren(by);
+  return by;
+}
+
+// Relative luminance as WCAG 2.2 defines it: above 0.179 black is the better contrast.
+function isLight(color: string): boolean {
+  const [r = 0, g = 0, b = 0] = [1, 3, 5].map((at) => {
+    const part = parseInt(color.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
+}
+
+function requestIdle(work: () => void): void {
+  if ("requestIdleCallback" in window) requestIdleCallback(work);
+  else setTimeout(work);
+}
