@@ -288,13 +288,20 @@ def test_it_works_under_the_strictest_policy(answering: str, embed: Embed) -> No
 def test_a_page_that_is_not_allowed_cannot_frame_a_document(
     answering: str, site: Site, context: BrowserContext
 ) -> None:
-    document = httpx.get(f"{answering}/v1/documents").json()["documents"][0]["id"]
+    found = httpx.get(f"{answering}/v1/documents?collection=default", timeout=WAIT_SECONDS)
+    document = found.json()["documents"][0]["id"]
     page = context.new_page()
-    for origin, shown in (("https://another.example", "body.neterror"), (site.origin, "pre#text")):
+
+    def put_up(origin: str) -> str:
         widget = create(answering, origins=[origin])
         address = f"{answering}/documents/{document}/view?widget={widget}"
-        page.goto(site.add(f'<!doctype html><iframe src="{address}"></iframe>'))
-        page.frame_locator("iframe").locator(shown).wait_for()
+        return site.add(f'<!doctype html><iframe src="{address}"></iframe>')
+
+    with page.expect_event("requestfailed") as failing:
+        page.goto(put_up("https://another.example"))
+    assert failing.value.failure == "net::ERR_BLOCKED_BY_RESPONSE"
+    page.goto(put_up(site.origin))
+    page.frame_locator("iframe").locator("pre#text").wait_for()
 
 
 def test_what_documents_questions_and_answers_hold_is_never_run(
@@ -470,6 +477,7 @@ def test_a_small_screen_is_filled_and_never_scrolls_sideways(
     page.set_viewport_size({"width": width, "height": 640})
     ask(page)
     page.locator("footnote-chat .mark").click()
+    page.locator("footnote-chat figure").wait_for()
     box = page.locator("footnote-chat .panel").bounding_box()
     assert box is not None
     assert (box["x"], box["width"]) == (0, width)

@@ -304,8 +304,12 @@ export class FootnoteChat extends HTMLElement {
   }
 
   #follow(into: HTMLElement): void {
-    const end = into.offsetTop + into.offsetHeight - this.#log.offsetTop;
-    if (end > this.#log.scrollTop + this.#log.clientHeight) into.scrollIntoView({ block: "nearest" });
+    // Never past the question's own line; and the log alone scrolls, not the page around it.
+    const log = this.#log;
+    const question = into.previousElementSibling as HTMLElement | null;
+    const end = into.offsetTop + into.offsetHeight - log.offsetTop - log.clientHeight;
+    const top = (question ?? into).offsetTop - log.offsetTop;
+    log.scrollTop = Math.max(log.scrollTop, Math.min(top, end) + 12);
   }
 
   #fail(into: HTMLElement, question: string, failure: Failure): void {
@@ -361,7 +365,7 @@ export class FootnoteChat extends HTMLElement {
     button.addEventListener("click", () => {
       pinned = !pinned;
       show(pinned);
-      if (pinned) figure.scrollIntoView({ block: "nearest" });
+      if (pinned) this.#follow(figure.parentElement ?? figure);
     });
     button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && show(true));
     button.addEventListener("pointerleave", () => show(pinned));

@@ -56,7 +56,7 @@ h2 { flex: 1; margin: 0; font-size: 1rem; overflow-wrap: anywhere; }
 .mark[aria-expanded="true"] { background: var(--accent); color: var(--on-accent); }
 figure { margin: 0 0 8px; padding: 10px 12px; border-inline-start: 3px solid var(--accent); background: var(--soft); border-radius: 0 8px 8px 0; }
 figure[hidden] { display: none; }
-blockquote { margin: 0 0 6px; font-family: Georgia, "Noto Serif", serif; white-space: pre-line; }
+blockquote { margin: 0 0 6px; font-family: Georgia, "Noto Serif", serif; }
 figcaption { color: var(--faint); font-size: .85rem; }
 a { color: var(--link); }
 .no { font-weight: 600; }
