@@ -13,7 +13,7 @@ serve: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	-$(BIN)/footnote weights
-	$(if $(shell command -v npm),-npm ci --prefix tests/clients --no-audit --no-fund --loglevel=error,@echo 'No npm: the tests with clients of other projects are skipped.')
+	$(if $(shell command -v npm),-for folder in tests/clients web; do npm ci --prefix $$folder --no-audit --no-fund --loglevel=error; done,@echo 'No npm: the tests with clients of other projects are skipped.')
 	$(BIN)/python -m pytest
 
 check: $(VENV)/installed-dev

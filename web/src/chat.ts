@@ -309,7 +309,7 @@ export class FootnoteChat extends HTMLElement {
     const question = into.previousElementSibling as HTMLElement | null;
     const end = into.offsetTop + into.offsetHeight - log.offsetTop - log.clientHeight;
     const top = (question ?? into).offsetTop - log.offsetTop;
-    log.scrollTop = Math.max(log.scrollTop, Math.min(top, end) + 12);
+    log.scrollTop = Math.max(log.scrollTop, Math.min(top - 12, end + 12));
   }
 
   #fail(into: HTMLElement, question: string, failure: Failure): void {
