@@ -3,7 +3,8 @@
     python benchmarks/widget.py http://127.0.0.1:8000 --rounds 15
 
 Opens a static page of another origin in headless Chromium, with the widget and without, in turns:
-the difference of Chromium's own `TaskDuration` is the widget's work at load. Then it asks, and
+the difference of Chromium's own durations is the widget's work at load: all tasks of the main
+thread, and of them script, style and layout, which vary less. Then it asks, and
 compares when the first word is painted with the first token's time in the server's own timings;
 both count from the question. The server has to run, with the seed document in it.
 """
@@ -60,12 +61,14 @@ def main() -> None:
         Path(folder, "plain.html").write_text(PLAIN)
         Path(folder, "chat.html").write_text(PLAIN + made["snippet"])
         browser = playwright.chromium.launch(executable_path=_chromium(), args=OPTIONS)
-        loads: dict[str, list[float]] = {"plain": [], "chat": []}
+        loads: dict[str, list[tuple[float, float]]] = {"plain": [], "chat": []}
         for _ in range(options.rounds):
             for name, values in loads.items():
                 values.append(_load(browser, f"{site}/{name}.html"))
-        added = [b - a for a, b in zip(loads["plain"], loads["chat"], strict=True)]
-        print(f"main-thread work at load, ms: {_show(added)}")
+        pairs = list(zip(loads["plain"], loads["chat"], strict=True))
+        for place, name in enumerate(("all tasks", "script, style and layout")):
+            added = [chat[place] - plain[place] for plain, chat in pairs]
+            print(f"main-thread work at load, {name}, ms: {_show(added)}")
         delays = [_delay(browser, f"{site}/chat.html") for _ in range(options.rounds)]
         print(f"first word behind the server's first token, ms: {_show(delays)}")
         httpx.delete(f"{options.server}/v1/widgets/{made['id']}").raise_for_status()
@@ -91,8 +94,8 @@ def _chromium() -> str:
     return found
 
 
-def _load(browser: Browser, address: str) -> float:
-    """Give the main thread's work until the page has come to rest, in milliseconds."""
+def _load(browser: Browser, address: str) -> tuple[float, float]:
+    """Give the main thread's work until the page rests, in milliseconds: all, and the page's."""
     context = browser.new_context()
     page = context.new_page()
     session = context.new_cdp_session(page)
@@ -100,7 +103,8 @@ def _load(browser: Browser, address: str) -> float:
     page.goto(address, wait_until="networkidle")
     metrics = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
     context.close()
-    return float(metrics["TaskDuration"]) * 1000
+    parts = ("ScriptDuration", "RecalcStyleDuration", "LayoutDuration")
+    return metrics["TaskDuration"] * 1000, sum(metrics[part] for part in parts) * 1000
 
 
 def _delay(browser: Browser, address: str) -> float:
