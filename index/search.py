@@ -21,6 +21,8 @@ CANDIDATES = 40
 
 ATTEMPTS = 3
 """How often the rankings are read again where a document was replaced while they were."""
+MOST_ATTEMPTS = 50
+"""How often where nothing of them is live any more: what is found may be old, but not nothing."""
 
 # Words that carry no topic; BM25's own idf says the same, more slowly, on a large collection.
 STOP_WORDS = frozenset(
@@ -48,13 +50,13 @@ def search(  # noqa: PLR0913  the collaborators, by name, are half of them
     words = query_words(query)
     query_vector = embedder.embed_queries([query])[0]
     deep = max(CANDIDATES, limit)
-    for _ in range(ATTEMPTS):
+    for attempt in range(1, MOST_ATTEMPTS + 1):
         keyword = catalog.match_words(collection, words, limit=deep)
         dense = vectors.query(collection, query_vector, limit=deep)
         scores = fuse([[i for i, _ in dense], keyword], k=FUSION_K)
         live = catalog.live_passages(collection, list(scores))
         # What was ranked and is gone was replaced in between: its successor has yet to be ranked.
-        if len(live) == len(scores):
+        if len(live) == len(scores) or (live and attempt >= ATTEMPTS):
             break
     similar = dict(dense)
     ordered = sorted((i for i in scores if i in live), key=lambda i: (-scores[i], i))[:limit]
