@@ -18,12 +18,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
 from api.deps import Running
+from api.feedback import FeedbackStore
 from api.origins import Origins
 from api.pages import page
 from api.routes import (
     ask,
     deep_chat,
     documents,
+    feedback,
     flowise,
     health,
     openai,
@@ -82,7 +84,19 @@ def create_app(
     app.state.widgets = WidgetStore.of(chosen.home_path)
     app.add_middleware(Origins, widgets=app.state.widgets)
     errors.install(app)
-    for routes in (ask, documents, view, widgets, health, openai, vercel, deep_chat, flowise):
+    app.state.feedback = FeedbackStore.of(chosen.home_path)
+    for routes in (
+        ask,
+        documents,
+        view,
+        feedback,
+        widgets,
+        health,
+        openai,
+        vercel,
+        deep_chat,
+        flowise,
+    ):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/docs/assets", StaticFiles(directory=SWAGGER), name="docs")

@@ -158,6 +158,36 @@ def documents(
         print_documents(found["documents"])
 
 
+@app.command()
+def feedback(
+    collection: Annotated[
+        str | None, typer.Option("--collection", "-c", help="Of one collection only.")
+    ] = None,
+    export: Annotated[
+        typer.FileTextWrite | None,
+        typer.Option(help="Write a question set for `footnote evaluate`; - prints it."),
+    ] = None,
+    delete: Annotated[str | None, typer.Option(help="Forget the answer of this id.")] = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """List what people thought of answers, newest first, or write it as a question set."""
+    from api.session import open_session  # noqa: PLC0415
+    from api.terminal import print_feedback, print_json  # noqa: PLC0415
+
+    with open_session(url, reading=False) as session:
+        if delete is not None:
+            session.forget(delete)
+        if export is not None:
+            export.write(session.questions(collection))
+            return
+        found: dict[str, Any] = session.feedback(collection)
+    if as_json:
+        print_json(found)
+    else:
+        print_feedback(found["feedback"])
+
+
 @app.command("evaluate")
 def evaluate_(  # noqa: PLR0913  each is an option of the command line
     questions: Annotated[Path, typer.Argument(help="JSONL or CSV file.", show_default=False)],

@@ -9,6 +9,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.feedback import RecentAnswers
 from api.widgets import Widget, WidgetMayOnlyAskError
 from index.library import DEFAULT_COLLECTION, Library, check_collection
 from qa.bootstrap import Service
@@ -16,7 +17,7 @@ from qa.bootstrap import Service
 
 @dataclass(slots=True)
 class Running:
-    """The service of a running app, and the one thread that ingests.
+    """The service of a running app, the one thread that ingests, and the last answers.
 
     `warm` is set when the embedding model is loaded, `primed` when the local language model has
     read what all its prompts begin with (or could not: then its own state says so).
@@ -26,6 +27,7 @@ class Running:
     ingesting: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="ingest")
     )
+    recent: RecentAnswers = field(default_factory=RecentAnswers)
     warm: asyncio.Event = field(default_factory=asyncio.Event)
     primed: asyncio.Event = field(default_factory=asyncio.Event)
 

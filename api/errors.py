@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api import widgets
+from api import feedback, widgets
 from api.schemas import Problem
 from index import errors as index_errors
 from index.errors import FootnoteError
@@ -101,6 +101,9 @@ TABLE: dict[type[FootnoteError], Row] = {
     ),
     qa_errors.ModelBusyError: Row(
         HTTPStatus.SERVICE_UNAVAILABLE, "model-busy", "Too many questions are waiting"
+    ),
+    feedback.AnswerNotFoundError: Row(
+        HTTPStatus.NOT_FOUND, "answer-not-found", "There is no such answer"
     ),
     widgets.WidgetNotFoundError: Row(
         HTTPStatus.NOT_FOUND, "widget-not-found", "There is no such widget"

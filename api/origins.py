@@ -40,6 +40,7 @@ QUESTIONS = (("POST", re.compile(r"/v1/ask")),)
 BESIDE = (
     ("GET", re.compile(r"/v1/widgets/w_[0-9a-f]+")),
     ("GET", re.compile(r"/documents/[^/]+/view")),
+    ("POST", re.compile(r"/v1/feedback")),
 )
 """What else a widget id opens."""
 SAFE_METHODS = {"GET", "HEAD"}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from api.feedback import Feedback, Rating
 from api.widgets import DEFAULT_PER_MINUTE, Looks, Widget
 from index.library import DEFAULT_COLLECTION
 from index.types import DocumentRecord, Hit
@@ -180,8 +183,10 @@ class AnswerResponse(Schema):
     """An answer with its citations, or `answered: false` with a reason and the nearest passages.
 
     `confidence`, 0 to 1, is the search's chance that the cited sentences answer; not calibrated.
+    `id` is what `POST /v1/feedback` names it by.
     """
 
+    id: str | None = None
     answered: bool
     answer: str
     reason: ReasonBody | None
@@ -199,6 +204,7 @@ class AnswerResponse(Schema):
         """Convert an answer."""
         refusal, timings = answer.refusal, answer.timings
         return cls(
+            id=answer.id,
             answered=answer.answered,
             answer=answer.text,
             reason=None
@@ -280,6 +286,77 @@ class IngestedResponse(Schema):
 
     outcome: str
     document: DocumentBody
+
+
+class FeedbackRequest(Schema):
+    """What somebody thinks of an answer, `up` or `down`; said again, it replaces what was said."""
+
+    answer_id: Annotated[str, Field(examples=["a_0123456789abcdef0123"])]
+    rating: Rating
+    comment: Text = Field(default="", max_length=2000)
+
+
+class QuotedBody(Schema):
+    """A citation of a judged answer; `source` is its document's name in the collection."""
+
+    marker: int
+    document_id: str
+    source: str | None
+    title: str
+    quote: str
+    start: int
+    end: int
+
+
+class FeedbackBody(Schema):
+    """A judged answer: what was asked and told, on what it stood, and what was thought of it.
+
+    `looked_up` is what was understood of the question; `index_version` names what the collection
+    held.
+    """
+
+    answer_id: str
+    rating: Rating
+    comment: str
+    created_at: str
+    updated_at: str
+    collection: str
+    widget: str | None
+    question: str
+    looked_up: str
+    history: list[str]
+    answered: bool
+    answer: str
+    reason: str | None
+    citations: list[QuotedBody]
+    model: str
+    index_version: str
+    given_at: str
+
+    @classmethod
+    def of(cls, feedback: Feedback) -> FeedbackBody:
+        """Convert a judgement."""
+        given = asdict(feedback.given)
+        return cls(
+            answer_id=given.pop("id"),
+            rating=feedback.rating,
+            comment=feedback.comment,
+            created_at=feedback.created_at,
+            updated_at=feedback.updated_at,
+            **given,
+        )
+
+
+class FeedbackResponse(Schema):
+    """Judged answers, the newest first; `total` counts them beyond the limit too."""
+
+    total: int
+    feedback: list[FeedbackBody]
+
+    @classmethod
+    def of(cls, found: Sequence[Feedback], total: int) -> FeedbackResponse:
+        """Convert judgements."""
+        return cls(total=total, feedback=[FeedbackBody.of(feedback) for feedback in found])
 
 
 class LooksBody(Schema):

@@ -14,9 +14,11 @@ from typing import Any, Protocol
 
 import httpx
 
+from api.feedback import FeedbackStore, write_questions
 from api.schemas import (
     AnswerResponse,
     DocumentBody,
+    FeedbackResponse,
     IngestedResponse,
     PassageBody,
     SearchResponse,
@@ -29,6 +31,7 @@ from qa.settings import Settings
 from qa.types import Ask, Event, Token
 
 ASK_TIMEOUT = httpx.Timeout(300.0, connect=5.0)
+MOST_LISTED = 1000
 PING_TIMEOUT = httpx.Timeout(2.0)
 OnToken = Callable[[str], None]
 Body = dict[str, Any]
@@ -51,6 +54,15 @@ class Session(Protocol):
 
     def ingest(self, upload: Upload, progress: Progress) -> Body:
         """Make one file searchable."""
+
+    def feedback(self, collection: str | None) -> Body:
+        """List judged answers."""
+
+    def questions(self, collection: str | None) -> str:
+        """Give judged answers as the lines of a question set."""
+
+    def forget(self, answer_id: str) -> None:
+        """Delete a judgement."""
 
 
 class RemoteError(FootnoteError):
@@ -103,6 +115,23 @@ class RemoteSession:
         progress(1, 1)
         return sent
 
+    def feedback(self, collection: str | None) -> Body:
+        """List judged answers."""
+        chosen = {} if collection is None else {"collection": collection}
+        return self._send("GET", "/v1/feedback", params={**chosen, "limit": MOST_LISTED})
+
+    def questions(self, collection: str | None) -> str:
+        """Give judged answers as the lines of a question set."""
+        parameters = {} if collection is None else {"collection": collection}
+        with _reached():
+            response = self._client.get("/v1/feedback/questions", params=parameters)
+        _check(response)
+        return response.text
+
+    def forget(self, answer_id: str) -> None:
+        """Delete a judgement."""
+        self._send("DELETE", f"/v1/feedback/{answer_id}")
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
@@ -124,6 +153,7 @@ class OwnSession:
     def __init__(self, settings: Settings, library: Library) -> None:
         self._settings = settings
         self._library = library
+        self._store = FeedbackStore.of(settings.home_path)
 
     def ask(self, question: str, collection: str, on_token: OnToken | None = None) -> Body:
         """Build the reader, and answer."""
@@ -164,6 +194,20 @@ class OwnSession:
         done = self._library.ingest(upload, progress=progress)
         document = DocumentBody.of(done.record)
         return IngestedResponse(outcome=done.outcome, document=document).model_dump()
+
+    def feedback(self, collection: str | None) -> Body:
+        """List judged answers."""
+        found = self._store.find(collection=collection, limit=MOST_LISTED)
+        total = self._store.count(collection=collection)
+        return FeedbackResponse.of(found, total).model_dump(mode="json")
+
+    def questions(self, collection: str | None) -> str:
+        """Give judged answers as the lines of a question set."""
+        return "".join(write_questions(self._store, self._library, collection))
+
+    def forget(self, answer_id: str) -> None:
+        """Delete a judgement."""
+        self._store.delete(answer_id)
 
 
 @contextmanager

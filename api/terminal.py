@@ -242,3 +242,24 @@ def print_documents(documents: Sequence[dict[str, Any]]) -> None:
             d["updated_at"],
         )
     out.print(table)
+
+
+def print_feedback(judged: Sequence[dict[str, Any]]) -> None:
+    """Print a table of judged answers."""
+    if not judged:
+        out.print("Nobody has judged an answer yet.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "rating", "question", "answer", "comment", "when"):
+        table.add_column(column, overflow="fold")
+    for j in judged:
+        told = j["answer"] if j["answered"] else f"(refused: {j['reason']})"
+        table.add_row(
+            j["answer_id"],
+            j["rating"],
+            Text(j["question"]),
+            Text(told),
+            Text(j["comment"]),
+            j["created_at"],
+        )
+    out.print(table)

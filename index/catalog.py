@@ -69,7 +69,8 @@ FULL_MESSAGES = ("database or disk is full", "disk I/O error")
 class Catalog:
     """The catalog in one file; create, open and use it from any thread of one process.
 
-    Every thread reads over its own connection; writers take turns.
+    Every thread reads over its own connection; writers take turns. `changes` counts how often what
+    is live was changed since it was opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,6 +79,7 @@ class Catalog:
         self._connections: dict[threading.Thread, sqlite3.Connection] = {}
         self._connecting = threading.Lock()
         self._writing = threading.RLock()
+        self.changes = 0
         try:
             self._migrate()
         except sqlite3.DatabaseError as error:
@@ -231,6 +233,7 @@ class Catalog:
                 "WHERE version = ?",
                 (version,),
             )
+        self.changes += 1
         return gone
 
     def delete(self, document_id: str) -> tuple[str, list[str]]:
@@ -245,6 +248,7 @@ class Catalog:
             ).fetchone()
             gone = _retire(db, collection, live)
             db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+        self.changes += 1
         return record.collection, gone
 
     # Reading
@@ -268,6 +272,17 @@ class Catalog:
         if row is None:
             raise DocumentNotFoundError(f"There is no document {document_id!r}.")
         return DocumentRecord(*row)
+
+    def live_hashes(self, collection: str) -> list[tuple[str, str, str]]:
+        """List (id, content hash, recipe) of every live document, by id."""
+        rows = self._db().execute(
+            "SELECT documents.id, content_hash, recipe FROM documents "
+            "JOIN versions ON versions.number = live_version "
+            "JOIN collections ON collections.number = collection "
+            "WHERE collections.name = ? ORDER BY documents.id",
+            (collection,),
+        )
+        return list(rows)
 
     def document(self, document_id: str) -> Document:
         """Give a live document with its text. Raises `DocumentNotFoundError`."""

@@ -5,6 +5,7 @@ Everything above this package reads and writes documents through here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -63,6 +64,7 @@ class Library:
         home.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(home / "owner.lock", thread_local=False)  # any thread may close it
         self._ingesting = threading.Lock()
+        self._versions: dict[str, tuple[int, str]] = {}
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
@@ -160,6 +162,19 @@ class Library:
     def document(self, document_id: str) -> Document:
         """Give a live document with its text. Raises `DocumentNotFoundError`."""
         return self.catalog.document(document_id)
+
+    def version(self, collection: str) -> str:
+        """Name what a collection holds: the same documents, read the same way, the same name.
+
+        Sixteen hex digits of a SHA-256 over its documents' ids, contents and recipes.
+        """
+        changes = self.catalog.changes
+        known = self._versions.get(collection)
+        if known is None or known[0] != changes:
+            live = json.dumps(self.catalog.live_hashes(collection))
+            known = changes, hashlib.sha256(live.encode()).hexdigest()[:16]
+            self._versions[collection] = known
+        return known[1]
 
     def delete(self, document_id: str) -> None:
         """Delete a document. Raises `DocumentNotFoundError`."""

@@ -114,7 +114,8 @@ class Answer:
 
     `passages` are the nearest ones either way. `dropped_markers` counts the model's markers that
     pointed at nothing. `confidence`, 0 to 1, is the search's chance that the cited sentences are
-    the ones that answer; 0 for a refusal. `usage` is None where a model does not tell.
+    the ones that answer; 0 for a refusal. `usage` is None where a model does not tell. `id` is what
+    feedback names the answer by, None where nobody keeps it.
     """
 
     question: str
@@ -129,6 +130,7 @@ class Answer:
     dropped_markers: int = 0
     confidence: float = 0.0
     usage: Usage | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

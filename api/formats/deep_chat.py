@@ -45,7 +45,7 @@ class DeepChatRequest(Lenient):
 def reply(answer: Answer, base: str) -> dict[str, Any]:
     """Give a whole answer; `custom` stays with the message, for the page's own code."""
     told = publish(answer, base)
-    kept = told.model_dump(include={"answered", "reason", "citations"})
+    kept = told.model_dump(include={"id", "answered", "reason", "citations"})
     refused = told.model_dump(include={"passages"}) if told.reason else {}
     return {"text": spell(told), "custom": kept | refused}
 

@@ -108,4 +108,4 @@ class UIMessageStream:
             passages = [passage.model_dump() for passage in told.passages]
             data = {"reason": told.reason.model_dump(), "passages": passages}
             yield {"type": "data-refusal", "id": "refusal", "data": data}
-        yield {"type": "finish"}
+        yield {"type": "finish", "messageMetadata": {"id": told.id}}

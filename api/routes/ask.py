@@ -56,8 +56,8 @@ async def ask(
     asked = body.collection if "collection" in body.model_fields_set else None
     question = body.to_ask(choose_collection(chosen, asked))
     if body.stream or accepts_stream(request):
-        return await stream(running, question)
-    return AnswerResponse.of(await whole(running, question))
+        return await stream(running, question, widget=chosen)
+    return AnswerResponse.of(await whole(running, question, chosen))
 
 
 @router.post("/search", response_model=SearchResponse, responses=PROBLEMS)

@@ -16,6 +16,9 @@ from qa.errors import ModelUnavailableError
 ROUTES = {
     "/v1/widgets": {"get", "post"},
     "/v1/widgets/{widget_id}": {"get", "delete"},
+    "/v1/feedback": {"get", "post"},
+    "/v1/feedback/questions": {"get"},
+    "/v1/feedback/{answer_id}": {"delete"},
     "/v1/ask": {"post"},
     "/v1/search": {"post"},
     "/v1/documents": {"get", "post"},

@@ -83,6 +83,8 @@ def test_both_sessions_give_the_same(remote: RemoteSession, own: OwnSession, see
         found = session.search("investor confidence", "default", 3)
         answer = session.ask(QUESTION, "default", tokens.append)
         assert answer.pop("timings")["total"] > 0
+        # Nobody can judge what no server holds.
+        assert (answer.pop("id") is None) == isinstance(session, OwnSession)
         listed = [d["id"] for d in session.documents("default")["documents"]]
         session.delete(document["id"])
         left = session.documents(None)
