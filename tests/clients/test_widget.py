@@ -401,6 +401,71 @@ def test_an_answer_is_copied_with_its_footnotes(
     assert re.search(r"http://127\.0\.0\.1:\d+/documents/\w+/view#\d+-\d+", copied)
 
 
+def feedback_of(address: str) -> list[dict[str, Any]]:
+    """Give what was judged on a server, newest first."""
+    found = httpx.get(f"{address}/v1/feedback", timeout=WAIT_SECONDS).json()["feedback"]
+    return list(found)
+
+
+def test_an_answer_is_judged_with_a_word_on_why(answering: str, embed: Embed) -> None:
+    page = embed(answering)
+    ask(page)
+    page.get_by_role("button", name="Not helpful").click()
+    page.get_by_text("Thank you.").wait_for()
+    comment = page.get_by_role("textbox", name="What was good, wrong or missing?")
+    comment.fill("It is in dollars.")
+    comment.press("Tab")
+    page.keyboard.press("Enter")
+    comment.wait_for(state="detached")
+
+    kept = feedback_of(answering)[0]
+    assert (kept["rating"], kept["comment"]) == ("down", "It is in dollars.")
+    assert (kept["question"], kept["answer"]) == (QUESTION, ANSWER)
+    assert kept["widget"].startswith("w_")
+    # What was pressed stays so while the tab does, and can be thought over.
+    page.reload()
+    page.locator("footnote-chat .launcher").click()
+    assert page.get_by_role("button", name="Not helpful", pressed=True).count() == 1
+    page.get_by_role("button", name="Helpful", exact=True).click()
+    page.get_by_role("button", name="Helpful", exact=True, pressed=True).wait_for()
+    assert [f["rating"] for f in feedback_of(answering)][0] == "up"
+
+
+def test_a_refusal_can_be_judged_too(answering: str, embed: Embed) -> None:
+    page = embed(answering)
+    ask(page, "How much will Tencent invest?")
+    page.get_by_role("button", name="Helpful", exact=True).click()
+    page.get_by_text("Thank you.").wait_for()
+    kept = feedback_of(answering)[0]
+    assert (kept["rating"], kept["answered"]) == ("up", False)
+
+
+def test_a_judgement_that_does_not_arrive_is_said_not_to(answering: str, embed: Embed) -> None:
+    page = embed(answering)
+    ask(page)
+    page.locator("footnote-chat .mark").wait_for()
+    page.route(f"{answering}/v1/feedback**", lambda route: route.abort())
+    page.get_by_role("button", name="Helpful", exact=True).click()
+    page.get_by_text("The server cannot be reached.").wait_for()
+    assert page.get_by_role("button", name="Helpful", exact=True, pressed=True).count() == 0
+
+
+def test_a_page_can_listen_to_what_is_asked_and_answered(answering: str, embed: Embed) -> None:
+    page = embed(answering, explain="")
+    page.evaluate(
+        """() => { window.heard = [];
+          for (const name of ['start', 'answer', 'explain'])
+            addEventListener(`footnote-${name}`, (e) => heard.push([name, e.detail])); }"""
+    )
+    ask(page)
+    page.get_by_role("button", name="Why this answer").click()
+    heard = page.evaluate("heard")
+    assert [name for name, _ in heard] == ["start", "answer", "explain"]
+    assert heard[0][1] == {"question": QUESTION, "lookedUp": QUESTION}
+    assert heard[1][1]["answer"]["answer"] == ANSWER
+    assert heard[2][1] == heard[1][1]
+
+
 def test_the_keyboard_is_enough(answering: str, embed: Embed) -> None:
     page = embed(answering)
     page.locator("footnote-chat .launcher").focus()
@@ -498,6 +563,9 @@ def test_axe_finds_nothing(answering: str, embed: Embed, scheme: Any) -> None:
     ask(page)
     page.locator("footnote-chat .mark").click()
     found.append(check(page))
+    page.get_by_role("button", name="Helpful", exact=True).click()
+    page.get_by_text("Thank you.").wait_for()
+    found.append(check(page))
     page.get_by_role("button", name="New conversation").click()
     ask(page, "How much will Tencent invest?")
     page.get_by_text("The documents do not say.").wait_for()
@@ -505,7 +573,7 @@ def test_axe_finds_nothing(answering: str, embed: Embed, scheme: Any) -> None:
     page.get_by_role("link", name="Open in document").first.click()
     page.frame_locator("footnote-chat iframe").locator("mark").wait_for()
     found.append(check(page))
-    assert found == [[]] * 5
+    assert found == [[]] * 6
 
 
 def check(page: Page) -> list[str]:

@@ -5,6 +5,8 @@ export interface Citation {
   document_id: string;
   title: string;
   quote: string;
+  start: number;
+  end: number;
   page: number | null;
   section: string | null;
   answer_end: number;
@@ -12,24 +14,47 @@ export interface Citation {
 }
 
 export interface Passage {
+  id: string;
+  document_id: string;
   title: string;
   text: string;
+  start: number;
+  end: number;
+  score: number;
+  similarity: number;
+  dense_rank: number | null;
+  keyword_rank: number | null;
   page: number | null;
   section: string | null;
   url: string;
 }
 
 export interface Answer {
+  id: string | null;
   answered: boolean;
   answer: string;
   reason: { code: string; message: string } | null;
   citations: Citation[];
   passages: Passage[];
+  evidence: { document_id: string; start: number; end: number }[];
+  confidence: number;
+  question: string;
+  model: string;
+  timings: { retrieve: number; read: number; total: number; first_token: number | null };
+  usage: { input_tokens: number; output_tokens: number } | null;
 }
+
+export type Rating = "up" | "down";
 
 export interface Turn {
   question: string;
   answer: Answer;
+  rating?: Rating;
+}
+
+export interface Listener {
+  onStart: (lookedUp: string) => void;
+  onToken: (text: string) => void;
 }
 
 export interface Place {
@@ -64,7 +89,7 @@ export async function ask(
   place: Place,
   question: string,
   earlier: Turn[],
-  onToken: (text: string) => void,
+  { onStart, onToken }: Listener,
   stop: AbortSignal,
 ): Promise<Answer> {
   const history = earlier
@@ -86,7 +111,8 @@ export async function ask(
     for await (const [name, data] of events(response.body)) {
       clearTimeout(timer);
       timer = setTimeout(() => silent.abort(), SILENCE_MS);
-      if (name === "token") onToken((data as { text: string }).text);
+      if (name === "start") onStart((data as { question: string }).question);
+      else if (name === "token") onToken((data as { text: string }).text);
       else if (name === "end" || name === "refused") return data as Answer;
       else if (name === "error") throw new Failure("failed", tell(data));
     }
@@ -97,6 +123,19 @@ export async function ask(
   } finally {
     clearTimeout(timer);
   }
+}
+
+// What somebody thinks of an answer; said again, it replaces what was said. Throws a Failure.
+export async function judge(place: Place, answer: string, rating: Rating, comment: string): Promise<void> {
+  const response = await fetch(address(place, "v1/feedback"), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ answer_id: answer, rating, comment }),
+    credentials: "omit",
+    referrerPolicy: "no-referrer",
+  }).catch(() => null);
+  if (!response) throw new Failure("down");
+  if (!response.ok) throw await refusalOf(response);
 }
 
 // A browser says the same of a server that is down and of one that does not allow this page; only
@@ -114,7 +153,7 @@ async function unreachable(place: Place): Promise<Failure> {
   return new Failure("notAllowed");
 }
 
-async function refusalOf(response: Response): Promise<Failure> {
+export async function refusalOf(response: Response): Promise<Failure> {
   const seconds = Number(response.headers.get("retry-after")) || 0;
   if (response.status === 429 || response.status === 503) return new Failure("busy", "", seconds || 3);
   if (response.status === 403) return new Failure("notAllowed");
@@ -128,7 +167,7 @@ function tell(problem: unknown): string {
 }
 
 // Server-sent events as the HTML standard frames them, as far as our server uses them.
-async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<[string, unknown]> {
+export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<[string, unknown]> {
   const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
   let held = "";
   try {

@@ -1,7 +1,9 @@
 // <footnote-chat>: a conversation whose every answer shows where it stands.
 
-import { address, ask, Failure } from "./answers";
+import { address, ask, Failure, judge } from "./answers";
 import type { Answer, Citation, Passage, Place, Turn } from "./answers";
+import { element, icon, iconButton, replaced } from "./dom";
+import { thumbs } from "./feedback";
 import { link, render, withMarkers } from "./markup";
 import { CSS } from "./style";
 import { choose, fill } from "./words";
@@ -217,7 +219,7 @@ export class FootnoteChat extends HTMLElement {
     this.#greet();
     for (const turn of this.#turns) {
       this.#addQuestion(turn.question);
-      this.#show(this.#addAnswer(), turn.answer);
+      this.#show(this.#addAnswer(), turn);
     }
   }
 
@@ -263,17 +265,20 @@ export class FootnoteChat extends HTMLElement {
     this.#send.textContent = this.#words.stop;
     const slow = setTimeout(() => (waiting.textContent = this.#words.slow), SLOW_MS);
     let draft: HTMLElement | undefined;
+    const onStart = (lookedUp: string): void => this.#tell("start", { question, lookedUp });
     const onToken = (token: string): void => {
       draft ??= replaced(into, element("p"));
       draft.append(token);
       this.#follow(into);
     };
     try {
-      const answer = await ask(this.#place, question, this.#turns, onToken, running.signal);
+      const answer = await ask(this.#place, question, this.#turns, { onStart, onToken }, running.signal);
       if (running.signal.aborted) return;
-      this.#turns.push({ question, answer });
+      const turn = { question, answer };
+      this.#turns.push(turn);
       this.#keep();
-      this.#show(into, answer);
+      this.#show(into, turn);
+      this.#tell("answer", turn);
     } catch (error) {
       if (running.signal.aborted) into.replaceChildren(element("p", "faint", this.#words.stopped));
       else if (error instanceof Failure) this.#fail(into, question, error);
@@ -328,9 +333,16 @@ export class FootnoteChat extends HTMLElement {
 
   // Answers
 
-  #show(into: HTMLElement, answer: Answer): void {
-    if (answer.answered) this.#showAnswer(into, answer);
-    else this.#showRefusal(into, answer);
+  #show(into: HTMLElement, turn: Turn): void {
+    if (turn.answer.answered) this.#showAnswer(into, turn.answer);
+    else this.#showRefusal(into, turn.answer);
+    into.append(this.#tools(turn));
+  }
+
+  // A page may listen: `footnote-start`, `footnote-answer`, and `footnote-explain` where it is asked
+  // why, which it can be where the element has `data-explain`.
+  #tell(name: "start" | "answer" | "explain", detail: object): void {
+    this.dispatchEvent(new CustomEvent(`footnote-${name}`, { detail, bubbles: true }));
   }
 
   #showAnswer(into: HTMLElement, answer: Answer): void {
@@ -344,7 +356,6 @@ export class FootnoteChat extends HTMLElement {
     into.replaceChildren(
       render(text, (number) => this.#mark(number, figures.get(number), answer.citations)),
       ...figures.values(),
-      this.#tools(answer),
     );
   }
 
@@ -429,17 +440,29 @@ export class FootnoteChat extends HTMLElement {
     }
   }
 
-  #tools(answer: Answer): HTMLElement {
+  #tools(turn: Turn): HTMLElement {
+    const words = this.#words;
     const tools = element("div", "tools");
-    const copy = element("button", "", this.#words.copy);
-    copy.type = "button";
-    copy.addEventListener("click", () => {
-      void navigator.clipboard.writeText(this.#write(answer)).then(() => {
-        copy.textContent = this.#words.copied;
+    const add = (label: string, action: (button: HTMLElement) => void): void => {
+      const button = element("button", "", label);
+      button.type = "button";
+      button.addEventListener("click", () => action(button));
+      tools.append(button);
+    };
+    if (turn.answer.answered) {
+      add(words.copy, (button) => {
+        const done = navigator.clipboard.writeText(this.#write(turn.answer));
+        void done.then(() => (button.textContent = words.copied));
       });
+    }
+    if (this.#option("explain") !== null) add(words.why, () => this.#tell("explain", turn));
+    const { id } = turn.answer;
+    if (!id) return tools;
+    return thumbs(tools, words, turn.rating, async (rating, comment) => {
+      await judge(this.#place, id, rating, comment);
+      turn.rating = rating;
+      this.#keep();
     });
-    tools.append(copy);
-    return tools;
   }
 
   #write(answer: Answer): string {
@@ -475,39 +498,6 @@ export class FootnoteChat extends HTMLElement {
       throw error;
     }
   }
-}
-
-function element<K extends keyof HTMLElementTagNameMap>(name: K, kind = "", text = ""): HTMLElementTagNameMap[K] {
-  const made = document.createElement(name);
-  if (kind) made.className = kind;
-  if (text) made.textContent = text;
-  return made;
-}
-
-function icon(path: string): SVGSVGElement {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("fill", "currentColor");
-  svg.setAttribute("aria-hidden", "true");
-  const drawn = document.createElementNS(space, "path");
-  drawn.setAttribute("d", path);
-  svg.append(drawn);
-  return svg;
-}
-
-function iconButton(path: string, label: string, action: () => void): HTMLButtonElement {
-  const button = element("button", "icon");
-  button.type = "button";
-  button.ariaLabel = button.title = label;
-  button.append(icon(path));
-  button.addEventListener("click", action);
-  return button;
-}
-
-function replaced(into: HTMLElement, by: HTMLElement): HTMLElement {
-  into.replaceChildren(by);
-  return by;
 }
 
 // Relative luminance as WCAG 2.2 defines it: above 0.179 black is the better contrast.

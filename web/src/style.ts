@@ -63,6 +63,11 @@ a { color: var(--link); }
 .faint { color: var(--faint); font-size: .85rem; }
 .trouble { color: var(--bad); }
 .tools { display: flex; gap: 4px; margin-inline-start: -8px; font-size: .85rem; color: var(--faint); }
+.tools .icon { width: 32px; height: 32px; padding: 7px; }
+.tools .icon[aria-pressed=true] { color: var(--link); background: var(--soft); }
+.down svg { transform: rotate(180deg); }
+.judge p { margin: 0; }
+.answer .comment { border: 0; padding: 4px 0; }
 .starters { display: flex; flex-direction: column; align-items: flex-start; gap: 6px; }
 .starters button { border: 1px solid var(--line); text-align: start; color: var(--link); }
 form { display: flex; gap: 8px; align-items: flex-end; padding: 10px; border-block-start: 1px solid var(--line); }

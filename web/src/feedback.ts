@@ -1,0 +1,65 @@
+// Thumbs up and down, and room for a word on why.
+
+import { Failure } from "./answers";
+import type { Rating } from "./answers";
+import { element, iconButton } from "./dom";
+import type { Words } from "./words";
+
+const THUMB = "M3 10h4v10H3zM9 20V10l4-7 2 1v6h6l-2 10z";
+const MOST_CHARACTERS = 2000;
+
+type Send = (rating: Rating, comment: string) => Promise<void>;
+
+// Adds the thumbs to an answer's tools; gives the tools with what unfolds under them.
+export function thumbs(tools: HTMLElement, words: Words, before: Rating | undefined, send: Send): HTMLElement {
+  const whole = element("div", "judge");
+  const said = element("p", "faint");
+  said.setAttribute("role", "status");
+  const buttons = new Map<Rating, HTMLButtonElement>();
+  const show = (rating: Rating | undefined): void => {
+    for (const [name, button] of buttons) button.ariaPressed = String(name === rating);
+  };
+  const deliver = async (rating: Rating, comment: string): Promise<boolean> => {
+    try {
+      await send(rating, comment);
+      show(rating);
+      said.textContent = words.thanks;
+      return true;
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      said.textContent = error.trouble === "down" ? words.down : error.detail || words.failed;
+      return false;
+    }
+  };
+  const press = async (rating: Rating): Promise<void> => {
+    whole.querySelector("form")?.remove();
+    if (await deliver(rating, "")) said.before(commentForm(words, (comment) => deliver(rating, comment)));
+  };
+  for (const [rating, label] of [["up", words.good], ["down", words.bad]] as const) {
+    const button = iconButton(THUMB, label, () => void press(rating));
+    button.classList.add(rating);
+    buttons.set(rating, button);
+    tools.append(button);
+  }
+  show(before);
+  whole.append(tools, said);
+  return whole;
+}
+
+function commentForm(words: Words, send: (comment: string) => Promise<boolean>): HTMLFormElement {
+  const form = element("form", "comment");
+  const text = element("textarea");
+  text.rows = 1;
+  text.maxLength = MOST_CHARACTERS;
+  text.dir = "auto";
+  text.placeholder = text.ariaLabel = words.comment;
+  const button = element("button", "", words.send);
+  button.type = "submit";
+  form.append(text, button);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const comment = text.value.trim();
+    if (comment) void send(comment).then((done) => done && form.remove());
+  });
+  return form;
+}
