@@ -23,6 +23,7 @@ from api.origins import Origins
 from api.pages import page
 from api.routes import (
     ask,
+    collections,
     deep_chat,
     documents,
     feedback,
@@ -88,6 +89,7 @@ def create_app(
     for routes in (
         ask,
         documents,
+        collections,
         view,
         feedback,
         widgets,

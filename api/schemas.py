@@ -281,6 +281,20 @@ class DocumentsResponse(Schema):
     documents: list[DocumentBody]
 
 
+class CollectionBody(Schema):
+    """A collection, and how much it holds."""
+
+    name: str
+    documents: int
+    passages: int
+
+
+class CollectionsResponse(Schema):
+    """The collections by name; the default one is always there."""
+
+    collections: list[CollectionBody]
+
+
 class IngestedResponse(Schema):
     """What became of an upload: `created`, `replaced` or `unchanged`."""
 

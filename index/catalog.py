@@ -273,6 +273,15 @@ class Catalog:
             raise DocumentNotFoundError(f"There is no document {document_id!r}.")
         return DocumentRecord(*row)
 
+    def sizes(self) -> list[tuple[str, int, int]]:
+        """List (name, live documents, live passages) of every collection, by name."""
+        rows = self._db().execute(
+            "SELECT name, count(DISTINCT documents.id), count(passages.number) FROM collections "
+            "LEFT JOIN documents ON collection = collections.number AND live_version NOT NULL "
+            "LEFT JOIN passages ON version = live_version GROUP BY name ORDER BY name"
+        )
+        return list(rows)
+
     def live_hashes(self, collection: str) -> list[tuple[str, str, str]]:
         """List (id, content hash, recipe) of every live document, by id."""
         rows = self._db().execute(

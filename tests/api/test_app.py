@@ -21,6 +21,7 @@ ROUTES = {
     "/v1/feedback/{answer_id}": {"delete"},
     "/v1/ask": {"post"},
     "/v1/search": {"post"},
+    "/v1/collections": {"get"},
     "/v1/documents": {"get", "post"},
     "/v1/documents/{document_id}": {"get", "delete"},
     "/v1/documents/{document_id}/text": {"get"},

@@ -428,7 +428,7 @@ def test_an_answer_is_judged_with_a_word_on_why(answering: str, embed: Embed) ->
     assert page.get_by_role("button", name="Not helpful", pressed=True).count() == 1
     page.get_by_role("button", name="Helpful", exact=True).click()
     page.get_by_role("button", name="Helpful", exact=True, pressed=True).wait_for()
-    assert [f["rating"] for f in feedback_of(answering)][0] == "up"
+    assert feedback_of(answering)[0]["rating"] == "up"
 
 
 def test_a_refusal_can_be_judged_too(answering: str, embed: Embed) -> None:
