@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fastapi_offline
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
@@ -103,7 +103,7 @@ def create_app(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/docs/assets", StaticFiles(directory=SWAGGER), name="docs")
     app.add_api_route("/docs", _docs, include_in_schema=False)
-    app.add_api_route("/", _home, include_in_schema=False)
+    app.add_api_route("/", _console, include_in_schema=False)
     app.add_api_route("/widget.js", _widget, include_in_schema=False)
     return app
 
@@ -135,8 +135,11 @@ async def _docs() -> HTMLResponse:
     )
 
 
-async def _home() -> RedirectResponse:
-    return RedirectResponse("/docs")
+async def _console() -> HTMLResponse:
+    return page(
+        (STATIC / "console.html").read_text(encoding="utf-8"),
+        allow=("connect-src 'self'", "frame-src 'self'", "img-src 'self'"),
+    )
 
 
 async def _widget() -> FileResponse:

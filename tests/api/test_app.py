@@ -116,11 +116,16 @@ def test_the_docs_need_no_network(seeded: TestClient) -> None:
         assert seeded.get(path).status_code == 200
 
 
-def test_home_leads_to_the_docs(seeded: TestClient) -> None:
+def test_home_is_the_console_and_needs_no_network(seeded: TestClient) -> None:
     response = seeded.get("/", follow_redirects=False)
+    linked = re.findall(r"""(?:href|src)=["'](/[^"']+)""", response.text)
 
-    assert response.status_code == 307
-    assert response.headers["location"] == "/docs"
+    assert response.status_code == 200
+    assert "unsafe" not in response.headers["content-security-policy"]
+    assert not re.search(r"""(?:href|src)=["'](?:https?:)?//""", response.text)
+    assert {"/widget.js", "/static/console.js", "/static/console.css", "/docs"} <= set(linked)
+    for path in linked:
+        assert seeded.get(path).status_code == 200
 
 
 def test_stopping_the_app_frees_the_data_folder(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
+AXE = HERE.parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 QUESTION = "how much will Alibaba invest?"
 ANSWER = "€50 billion ($53.5 billion)"
 WAIT_SECONDS = 20.0
@@ -45,6 +46,7 @@ MakeApp = Callable[..., FastAPI]
 StartServer = Callable[[FastAPI], str]
 RunNode = Callable[..., Any]
 OpenPage = Callable[..., Any]
+Check = Callable[["Page"], list[str]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -161,6 +163,26 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="session")
+def check() -> Check:
+    """Give what runs axe on a page and its frames and gives what it finds, in a line each."""
+    if not AXE.is_file():
+        pytest.skip("axe is absent: npm ci --prefix web")
+
+    def checked(page: Page) -> list[str]:
+        for frame in page.frames:
+            frame.evaluate(AXE.read_text(encoding="utf-8"))
+        rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = page.evaluate("tags => axe.run(document, { runOnly: tags })", rules)
+        return [
+            f"{v['id']}: {node['target']} {node['failureSummary']}"
+            for v in found["violations"]
+            for node in v["nodes"]
+        ]
+
+    return checked
 
 
 @pytest.fixture

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
-AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
 QUESTION = "how much will Alibaba invest?"
 ANSWER = "€50 billion ($53.5 billion)"
 PAGE_MILLISECONDS = 10_000
@@ -552,9 +551,9 @@ def test_a_small_screen_is_filled_and_never_scrolls_sideways(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(answering: str, embed: Embed, scheme: Any) -> None:
-    if not AXE.is_file():
-        pytest.skip("axe is absent: npm ci --prefix web")
+def test_axe_finds_nothing(
+    answering: str, embed: Embed, check: Callable[[Page], list[str]], scheme: Any
+) -> None:
     page = embed(answering, starters="How much?|Who?", greeting="Hello!")
     page.emulate_media(color_scheme=scheme)
     found = [check(page)]
@@ -576,32 +575,19 @@ def test_axe_finds_nothing(answering: str, embed: Embed, scheme: Any) -> None:
     assert found == [[]] * 6
 
 
-def check(page: Page) -> list[str]:
-    """Run axe on the page and its frames; give what it finds, in a line each."""
-    for frame in page.frames:
-        frame.evaluate(AXE.read_text(encoding="utf-8"))
-    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = page.evaluate("tags => axe.run(document, { runOnly: tags })", rules)
-    return [
-        f"{v['id']}: {node['target']} {node['failureSummary']}"
-        for v in found["violations"]
-        for node in v["nodes"]
-    ]
-
-
-def test_the_built_file_is_current_and_small(tmp_path: Path) -> None:
-    built = ROOT / "api" / "static" / "widget.js"
+@pytest.mark.parametrize(("name", "most"), [("widget.js", 40_000), ("console.js", 40_000)])
+def test_the_built_files_are_current_and_small(tmp_path: Path, name: str, most: int) -> None:
+    built = ROOT / "api" / "static" / name
     npm = shutil.which("npm")
     if npm is None or not (WEB / "node_modules" / "esbuild").is_dir():
         pytest.skip("the build's tools are absent: npm ci --prefix web")
-    out = tmp_path / "widget.js"
     done = subprocess.run(
-        [npm, "run", "build", "--prefix", str(WEB), "--", f"--outfile={out}"],
+        [npm, "run", "build", "--prefix", str(WEB), "--", f"--outdir={tmp_path}"],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert out.read_bytes() == built.read_bytes()
-    assert len(built.read_bytes()) < 40_000
+    assert (tmp_path / name).read_bytes() == built.read_bytes()
+    assert len(built.read_bytes()) < most

@@ -62,6 +62,7 @@ export class FootnoteChat extends HTMLElement {
       sheet.replaceSync(CSS);
     }
     this.#root.adoptedStyleSheets = [sheet];
+    this.#frame.id = "frame";
     this.#root.append(this.#frame);
     this.#dress({});
     if (this.#floating) this.#addLauncher();
@@ -245,6 +246,7 @@ export class FootnoteChat extends HTMLElement {
     this.#log.replaceChildren();
     this.#greet();
     this.#input.focus();
+    this.#tell("clear", {});
   }
 
   // Asking
@@ -339,9 +341,9 @@ export class FootnoteChat extends HTMLElement {
     into.append(this.#tools(turn));
   }
 
-  // A page may listen: `footnote-start`, `footnote-answer`, and `footnote-explain` where it is asked
+  // A page may listen: `footnote-start`, `footnote-answer`, `footnote-clear`, and `footnote-explain` where it is asked
   // why, which it can be where the element has `data-explain`.
-  #tell(name: "start" | "answer" | "explain", detail: object): void {
+  #tell(name: "start" | "answer" | "explain" | "clear", detail: object): void {
     this.dispatchEvent(new CustomEvent(`footnote-${name}`, { detail, bubbles: true }));
   }
 
@@ -449,7 +451,8 @@ export class FootnoteChat extends HTMLElement {
       button.addEventListener("click", () => action(button));
       tools.append(button);
     };
-    if (turn.answer.answered) {
+    // Browsers have no clipboard on pages that came over plain HTTP from another machine.
+    if (turn.answer.answered && "clipboard" in navigator) {
       add(words.copy, (button) => {
         const done = navigator.clipboard.writeText(this.#write(turn.answer));
         void done.then(() => (button.textContent = words.copied));
@@ -476,22 +479,27 @@ export class FootnoteChat extends HTMLElement {
 
   // The conversation stays while the tab does
 
-  get #key(): string {
+  get #key(): string | null {
+    if (this.#option("forget") !== null) return null;
     const { server, widget, collection } = this.#place;
     return `footnote:${server}:${widget ?? ""}:${collection ?? ""}`;
   }
 
   #keep(): void {
+    const key = this.#key;
+    if (!key) return;
     try {
-      sessionStorage.setItem(this.#key, JSON.stringify(this.#turns.slice(-KEPT_TURNS)));
+      sessionStorage.setItem(key, JSON.stringify(this.#turns.slice(-KEPT_TURNS)));
     } catch (error) {
       if (!(error instanceof DOMException)) throw error; // full, or forbidden: then it is forgotten
     }
   }
 
   #restore(): Turn[] {
+    const key = this.#key;
+    if (!key) return [];
     try {
-      const kept: unknown = JSON.parse(sessionStorage.getItem(this.#key) ?? "[]");
+      const kept: unknown = JSON.parse(sessionStorage.getItem(key) ?? "[]");
       return Array.isArray(kept) ? (kept as Turn[]) : [];
     } catch (error) {
       if (error instanceof DOMException || error instanceof SyntaxError) return [];

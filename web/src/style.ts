@@ -17,6 +17,7 @@ export const CSS = `
   --soft: var(--footnote-soft, #292b30); --link: var(--footnote-link, #a8c7fa); --bad: #ffb4a6;
 } }
 :host([hidden]) { display: none; }
+#frame { height: 100%; }
 * { box-sizing: border-box; }
 button, textarea { font: inherit; color: inherit; }
 button { cursor: pointer; border: 0; background: none; border-radius: 8px; padding: 6px 10px; min-height: 28px; }
@@ -35,7 +36,7 @@ svg { display: block; width: 100%; height: 100%; }
 .panel[hidden] { display: none; }
 .floating .panel {
   position: fixed; inset-block-end: 88px; inset-inline-end: 20px; z-index: 2147483000;
-  width: min(400px, calc(100vw - 24px)); height: min(640px, calc(100dvh - 108px)); min-height: 0;
+  width: min(400px, calc(100vw - 24px)); height: min(var(--footnote-height, 640px), calc(100dvh - 108px)); min-height: 0;
   box-shadow: 0 12px 40px #0005;
 }
 @media (max-width: 480px) {
@@ -62,7 +63,8 @@ a { color: var(--link); }
 .no { font-weight: 600; }
 .faint { color: var(--faint); font-size: .85rem; }
 .trouble { color: var(--bad); }
-.tools { display: flex; gap: 4px; margin-inline-start: -8px; font-size: .85rem; color: var(--faint); }
+.tools { display: flex; flex-wrap: wrap; gap: 4px; margin-inline-start: -8px; font-size: .85rem; color: var(--faint); }
+.tools button { white-space: nowrap; }
 .tools .icon { width: 32px; height: 32px; padding: 7px; }
 .tools .icon[aria-pressed=true] { color: var(--link); background: var(--soft); }
 .down svg { transform: rotate(180deg); }

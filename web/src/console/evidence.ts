@@ -1,0 +1,139 @@
+// What an answer stands on: the passages found, what of them the model read, what was cited, and why.
+
+import type { Answer, Passage, Turn } from "../answers";
+import { element } from "../dom";
+import { count, find, opening } from "./page";
+
+const body = find<HTMLElement>("#evidence-body");
+
+export function showWaiting(lookedUp: string, passages: Passage[]): void {
+  const said = element("p", "verdict", "Reading");
+  said.append(element("span", "faint", ` for “${lookedUp}”`));
+  body.replaceChildren(said, ...passages.map((passage) => card(passage, null)));
+}
+
+export function showTurn({ question, answer }: Turn): void {
+  const cited = answer.passages.filter((p) => spans(p, answer.citations).length);
+  const read = answer.passages.filter((p) => !cited.includes(p) && spans(p, answer.evidence).length);
+  const others = answer.passages.filter((p) => !cited.includes(p) && !read.includes(p));
+  body.replaceChildren(verdict(answer, cited.length), facts(question, answer));
+  if (cited.length || read.length) body.append(legend(cited.length > 0));
+  for (const passage of [...cited, ...read]) body.append(card(passage, answer));
+  if (!others.length) return;
+  const rest = element("details");
+  const lead = cited.length + read.length ? "Found, but not read by the model" : "Nearest passages";
+  rest.open = !cited.length && !read.length;
+  rest.append(element("summary", "", `${lead} (${others.length})`), ...others.map((p) => card(p, answer)));
+  body.append(rest);
+}
+
+export function showNothing(documents: number): void {
+  const said = element("p", "faint");
+  if (documents) {
+    said.textContent =
+      `Ask, and what the answer stands on appears here. This collection has ${count(documents, "document")}.`;
+  } else {
+    const link = element("a", "", "Add some");
+    link.href = "#/documents";
+    said.append("This collection has no documents yet. ", link, ", then ask.");
+  }
+  body.replaceChildren(said);
+}
+
+function verdict(answer: Answer, cited: number): HTMLElement {
+  if (answer.answered) return element("p", "verdict yes", `Answered, and proven by ${count(cited, "passage")}`);
+  const said = element("p", "verdict no", "Refused: ");
+  said.append(answer.reason?.message ?? "the documents do not say.");
+  return said;
+}
+
+function facts(question: string, answer: Answer): HTMLElement {
+  const { timings, usage } = answer;
+  const list = element("dl");
+  const add = (name: string, value: string): void => {
+    list.append(element("dt", "", name), element("dd", "", value));
+  };
+  if (answer.question !== question) add("Looked up", answer.question);
+  if (answer.reason) add("Reason", answer.reason.code);
+  if (answer.answered) add("Search's confidence", answer.confidence.toFixed(2));
+  add("Model", answer.model);
+  add("Found in", seconds(timings.retrieve));
+  if (timings.first_token !== null) add("First word after", seconds(timings.first_token));
+  add("Done after", seconds(timings.total));
+  if (usage) add("Tokens", `${usage.input_tokens} read, ${usage.output_tokens} written`);
+  return list;
+}
+
+function legend(cites: boolean): HTMLElement {
+  const line = element("p", "faint");
+  if (cites) line.append(element("mark", "", "cited"), " ");
+  line.append(element("span", "read", "read by the model"));
+  return line;
+}
+
+const seconds = (value: number): string => `${value < 1 ? Math.round(value * 1000) : value.toFixed(1)} ${value < 1 ? "ms" : "s"}`;
+
+export function card(passage: Passage, answer: Answer | null): HTMLElement {
+  const article = element("article", "passage");
+  const head = element("h3", "", passage.title);
+  const place = [passage.page === null ? "" : `page ${passage.page}`, passage.section ?? ""].filter(Boolean);
+  if (place.length) head.append(element("span", "faint", ` · ${place.join(" · ")}`));
+  const text = element("p", "text");
+  text.dir = "auto";
+  text.append(...marked(passage, answer));
+  article.append(head, text, scores(passage), opening("Open in document", passage.url));
+  return article;
+}
+
+export function scores(passage: Passage): HTMLElement {
+  const list = element("p", "scores");
+  const place = (rank: number | null): string => (rank === null ? "not listed" : `place ${rank}`);
+  list.append(
+    element("span", "", `by meaning ${place(passage.dense_rank)} (${passage.similarity.toFixed(2)})`),
+    element("span", "", `by words ${place(passage.keyword_rank)}`),
+    element("span", "", `fused ${passage.score.toFixed(4)}`),
+  );
+  return list;
+}
+
+// Lines that were broken in the middle of a sentence run on; paragraphs and lists stay.
+export const flow = (text: string): string => text.replace(/(?<!\n)\n(?!\n|\s*(?:[-*•#|>]|\d+[.)]))/g, " ");
+
+interface Range {
+  document_id: string;
+  start: number;
+  end: number;
+}
+
+const spans = <T extends Range>(passage: Passage, all: T[]): T[] =>
+  all.filter((s) => s.document_id === passage.document_id && s.start < passage.end && s.end > passage.start);
+
+// Offsets count code points of the document; a string counts UTF-16 units.
+function marked(passage: Passage, answer: Answer | null): Node[] {
+  const points = [...passage.text];
+  if (!answer) return [document.createTextNode(flow(passage.text))];
+  const kinds = new Array<string>(points.length).fill("");
+  const paint = (kind: string, all: Range[]): void => {
+    for (const span of spans(passage, all)) {
+      const from = Math.max(0, span.start - passage.start);
+      kinds.fill(kind, from, Math.max(from, span.end - passage.start));
+    }
+  };
+  paint("read", answer.evidence);
+  paint("cited", answer.citations);
+  const nodes: Node[] = [];
+  for (let at = 0; at < points.length; ) {
+    let past = at + 1;
+    while (past < points.length && kinds[past] === kinds[at]) past += 1;
+    const piece = points.slice(at, past).join("");
+    const kind = kinds[at];
+    if (!kind) nodes.push(document.createTextNode(flow(piece)));
+    else {
+      const shown = element(kind === "cited" ? "mark" : "span", kind, flow(piece));
+      shown.title = kind === "cited" ? "Cited" : "Read by the model";
+      nodes.push(shown);
+    }
+    at = past;
+  }
+  return nodes;
+}
