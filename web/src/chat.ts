@@ -1,10 +1,10 @@
 // <footnote-chat>: a conversation whose every answer shows where it stands.
 
 import { address, ask, Failure, judge } from "./answers";
-import type { Answer, Citation, Passage, Place, Turn } from "./answers";
-import { element, icon, iconButton, replaced } from "./dom";
+import type { Place, Turn } from "./answers";
+import { element, icon, iconButton, ICONS, name, replaced } from "./dom";
 import { thumbs } from "./feedback";
-import { link, render, withMarkers } from "./markup";
+import { showAnswer, writeOut } from "./proof";
 import { CSS } from "./style";
 import { choose, fill } from "./words";
 import type { Words } from "./words";
@@ -26,14 +26,7 @@ export interface Defaults {
 
 const SLOW_MS = 6_000;
 const KEPT_TURNS = 50;
-const EXCERPT = 280;
-const ICONS = {
-  chat: "M12 3C6.5 3 2 6.8 2 11.5c0 2.4 1.2 4.6 3.1 6.1L4.5 21l4-2c1.1.3 2.3.5 3.5.5 5.5 0 10-3.8 10-8.5S17.500 3 12 3z",
-  close: "M5 6.4 6.400 5 12 10.600 17.600 5 19 6.400 13.400 12 19 17.600 17.600 19 12 13.400 6.400 19 5 17.600 10.600 12z",
-  fresh: "M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6z",
-};
 let sheet: CSSStyleSheet | undefined;
-let serial = 0;
 let defaults: Defaults = { server: location.origin, attributes: {} };
 
 export function setDefaults(given: Defaults): void {
@@ -182,8 +175,7 @@ export class FootnoteChat extends HTMLElement {
     const words = this.#words;
     const panel = element("section", "panel");
     const title = element("h2", "", this.#looks.title || words.title);
-    title.id = `footnote-title-${++serial}`;
-    panel.setAttribute("aria-labelledby", title.id);
+    panel.setAttribute("aria-labelledby", name(title));
     panel.setAttribute("role", this.#floating ? "dialog" : "region");
     const head = element("div", "head");
     head.append(title, iconButton(ICONS.fresh, words.fresh, () => this.#clear()));
@@ -336,110 +328,19 @@ export class FootnoteChat extends HTMLElement {
   // Answers
 
   #show(into: HTMLElement, turn: Turn): void {
-    if (turn.answer.answered) this.#showAnswer(into, turn.answer);
-    else this.#showRefusal(into, turn.answer);
+    showAnswer(into, turn.answer, {
+      words: this.#words,
+      place: this.#place,
+      frame: this.#frame,
+      follow: () => this.#follow(into),
+    });
     into.append(this.#tools(turn));
   }
 
-  // A page may listen: `footnote-start`, `footnote-answer`, `footnote-clear`, and `footnote-explain` where it is asked
-  // why, which it can be where the element has `data-explain`.
+  // A page may listen: `footnote-start`, `footnote-answer`, `footnote-clear`, and `footnote-explain`,
+  // which is sent where somebody asks why; that can be asked where the element has `data-explain`.
   #tell(name: "start" | "answer" | "explain" | "clear", detail: object): void {
     this.dispatchEvent(new CustomEvent(`footnote-${name}`, { detail, bubbles: true }));
-  }
-
-  #showAnswer(into: HTMLElement, answer: Answer): void {
-    const figures = new Map<number, HTMLElement>();
-    for (const citation of answer.citations) {
-      const figure = this.#figure(citation.quote, citation);
-      figure.hidden = true;
-      figures.set(citation.marker, figure);
-    }
-    const text = withMarkers(answer.answer, answer.citations);
-    into.replaceChildren(
-      render(text, (number) => this.#mark(number, figures.get(number), answer.citations)),
-      ...figures.values(),
-    );
-  }
-
-  #mark(number: number, figure: HTMLElement | undefined, citations: Citation[]): Node {
-    if (!figure) return document.createTextNode("");
-    figure.id ||= `footnote-quote-${++serial}`;
-    const button = element("button", "mark", String(number));
-    button.type = "button";
-    const title = citations.find((c) => c.marker === number)?.title ?? "";
-    button.ariaLabel = `${fill(this.#words.source, number)}: ${title}`;
-    button.ariaExpanded = "false";
-    button.setAttribute("aria-controls", figure.id);
-    let pinned = false;
-    const show = (shown: boolean): void => {
-      figure.hidden = !shown;
-      button.ariaExpanded = String(shown);
-    };
-    button.addEventListener("click", () => {
-      pinned = !pinned;
-      show(pinned);
-      if (pinned) this.#follow(figure.parentElement ?? figure);
-    });
-    button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && show(true));
-    button.addEventListener("pointerleave", () => show(pinned));
-    return button;
-  }
-
-  #figure(quote: string, from: Citation | Passage): HTMLElement {
-    const figure = element("figure");
-    const words = element("blockquote", "", quote);
-    words.dir = "auto";
-    const caption = element("figcaption");
-    const place = [from.title, from.page === null ? "" : fill(this.#words.page, from.page), from.section ?? ""];
-    caption.append(place.filter(Boolean).join(" · "), " ");
-    const target = address(this.#place, from.url);
-    link(caption, this.#words.inDocument, target).addEventListener("click", (event) => {
-      if (event.metaKey || event.ctrlKey || event.shiftKey) return;
-      event.preventDefault();
-      this.#openDocument(from.title, target);
-    });
-    figure.append(words, caption);
-    return figure;
-  }
-
-  #openDocument(title: string, target: string): void {
-    const dialog = element("dialog");
-    const head = element("div", "head");
-    const name = element("h2", "", title);
-    name.id = `footnote-document-${++serial}`;
-    dialog.setAttribute("aria-labelledby", name.id);
-    head.append(name);
-    link(head, this.#words.newTab, target);
-    head.append(iconButton(ICONS.close, this.#words.close, () => dialog.close()));
-    const frame = element("iframe");
-    frame.title = title;
-    frame.src = target;
-    dialog.append(head, frame);
-    // The keyboard is the frame's while it has the focus; it says when Escape was pressed there.
-    const onMessage = (event: MessageEvent): void => {
-      if (event.source === frame.contentWindow && event.data === "footnote:close") dialog.close();
-    };
-    addEventListener("message", onMessage);
-    dialog.addEventListener("close", () => {
-      removeEventListener("message", onMessage);
-      dialog.remove();
-    });
-    dialog.addEventListener("keydown", (event) => event.stopPropagation());
-    this.#frame.append(dialog);
-    dialog.showModal();
-  }
-
-  #showRefusal(into: HTMLElement, answer: Answer): void {
-    into.replaceChildren(element("p", "no", this.#words.refused));
-    if (answer.reason) into.append(element("p", "", answer.reason.message));
-    const nearest = answer.passages.slice(0, 3);
-    if (!nearest.length) return;
-    into.append(element("p", "faint", this.#words.nearest));
-    for (const passage of nearest) {
-      const points = [...passage.text];
-      const text = points.length > EXCERPT ? `${points.slice(0, EXCERPT).join("")}…` : passage.text;
-      into.append(this.#figure(text, passage));
-    }
   }
 
   #tools(turn: Turn): HTMLElement {
@@ -454,7 +355,7 @@ export class FootnoteChat extends HTMLElement {
     // Browsers have no clipboard on pages that came over plain HTTP from another machine.
     if (turn.answer.answered && "clipboard" in navigator) {
       add(words.copy, (button) => {
-        const done = navigator.clipboard.writeText(this.#write(turn.answer));
+        const done = navigator.clipboard.writeText(writeOut(turn.answer, this.#place));
         void done.then(() => (button.textContent = words.copied));
       });
     }
@@ -466,15 +367,6 @@ export class FootnoteChat extends HTMLElement {
       turn.rating = rating;
       this.#keep();
     });
-  }
-
-  #write(answer: Answer): string {
-    const marked = withMarkers(answer.answer, answer.citations);
-    const text = marked.replace(/\uE000(\d+)\uE001/g, " [$1]");
-    const notes = answer.citations.map(
-      (c) => `[${c.marker}] “${c.quote}”\n    ${c.title}, ${new URL(c.url, this.#place.server).href}`,
-    );
-    return [text, "", ...notes].join("\n");
   }
 
   // The conversation stays while the tab does

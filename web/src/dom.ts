@@ -1,5 +1,17 @@
 // Making elements: text is set as text, never as HTML.
 
+export const ICONS = {
+  chat: "M12 3C6.5 3 2 6.8 2 11.5c0 2.4 1.2 4.6 3.1 6.1L4.5 21l4-2c1.1.3 2.3.5 3.5.5 5.5 0 10-3.8 10-8.5S17.500 3 12 3z",
+  close: "M5 6.4 6.400 5 12 10.600 17.600 5 19 6.400 13.400 12 19 17.600 17.600 19 12 13.400 6.400 19 5 17.600 10.600 12z",
+  fresh: "M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6z",
+};
+let serial = 0;
+
+// Gives an element an id, where it has none, for other elements to name it by.
+export function name(what: HTMLElement): string {
+  return (what.id ||= `footnote-${++serial}`);
+}
+
 export function element<K extends keyof HTMLElementTagNameMap>(name: K, kind = "", text = ""): HTMLElementTagNameMap[K] {
   const made = document.createElement(name);
   if (kind) made.className = kind;
