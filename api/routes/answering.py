@@ -30,7 +30,7 @@ async def whole(running: Running, ask: Ask) -> Answer:
 async def stream(
     running: Running,
     ask: Ask,
-    form: Format = NATIVE,
+    form: Format[Event] = NATIVE,
     *,
     headers: Mapping[str, str] | None = None,
     wait: bool = True,
