@@ -68,6 +68,7 @@ def create_app(
         yield
         warming.cancel()
         await asyncio.gather(warming, return_exceptions=True)
+        running.reading.shutdown(cancel_futures=True)
         running.ingesting.shutdown(cancel_futures=True)
         await asyncio.to_thread(running.service.close)
 

@@ -45,6 +45,10 @@ JITTER = 0.25
 LONGEST_WAIT = 120.0
 """Seconds that a server may ask to wait; where it asks for more, its problem is raised at once."""
 
+EVENTS = "text/event-stream"
+STREAM_OR_JSON = f"{EVENTS}, application/json"
+"""What accepts a stream of server-sent events, and the whole answer of a server that has none."""
+
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 Body: TypeAlias = dict[str, Any]
@@ -101,7 +105,8 @@ History: TypeAlias = Sequence[str | Turn]
 class Call(Generic[T]):
     """A request, and how its response is read; `read` raises a `RemoteError`.
 
-    `body` goes as JSON, `form` and `file` (name, bytes) as a form. `safe` says that sending it
+    `body` goes as JSON, `form` and `file` (name, bytes) as a form; `accept` is the header, where
+    another answer than the usual one is wanted. `safe` says that sending it
     twice changes nothing, so that it may be sent again when nobody knows whether it arrived.
     """
 
@@ -112,18 +117,25 @@ class Call(Generic[T]):
     body: Body | None = None
     form: Mapping[str, str] | None = None
     file: tuple[str, bytes] | None = None
+    accept: str = "*/*"
     safe: bool = True
 
     def build(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
         """Give the request. Raises `httpx.InvalidURL`."""
+        headers = {"Accept": self.accept}
         if self.body is None:
             files = None if self.file is None else {"file": self.file}
             return http.build_request(
-                self.method, self.path, params=self.params, data=self.form, files=files
+                self.method,
+                self.path,
+                params=self.params,
+                data=self.form,
+                files=files,
+                headers=headers,
             )
         # Half of a surrogate pair goes out as it is: it is for the server to refuse, with a fix.
         content = json.dumps(self.body, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        headers = {"Content-Type": "application/json"}
+        headers["Content-Type"] = "application/json"
         return http.build_request(self.method, self.path, content=content, headers=headers)
 
 
@@ -231,6 +243,11 @@ def check(response: httpx.Response) -> None:
     if not response.is_success:
         problem = to_problem(_json(response), response.status_code)
         raise ProblemError(problem, _retry_after(response))
+
+
+def is_stream(response: httpx.Response) -> bool:
+    """Tell whether a response is a stream of server-sent events."""
+    return str(response.headers.get("Content-Type", "")).startswith(EVENTS)
 
 
 def to_problem(told: Any, status: int) -> Problem:

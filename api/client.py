@@ -14,12 +14,14 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar, cast
 
 import httpx
 
 from api.calls import (
+    STREAM_OR_JSON,
     Call,
     History,
     NotFootnoteError,
@@ -32,6 +34,7 @@ from api.calls import (
     deleting,
     describing,
     getting_ready,
+    is_stream,
     listing,
     reached,
     reading,
@@ -49,9 +52,11 @@ from api.stream import (
     StreamToken,
     aread_events,
     broken_off,
+    follow,
     read_events,
     to_event,
 )
+from index.ingest import Progress
 from index.library import DEFAULT_COLLECTION
 
 __all__ = [
@@ -137,7 +142,7 @@ class Footnote:
         """Give the text that the offsets of citations count in: `text[start:end] == quote`."""
         return self.send(reading(document_id))
 
-    def add(
+    def add(  # noqa: PLR0913  all but the text are optional, and named
         self,
         text: str,
         *,
@@ -145,16 +150,28 @@ class Footnote:
         source: str | None = None,
         collection: str = DEFAULT_COLLECTION,
         markdown: bool = False,
+        progress: Progress | None = None,
     ) -> IngestedResponse:
-        """Add a document, or replace the one of this source; it is searchable when this returns."""
-        return self.send(adding(text, title, source, collection, markdown=markdown))
+        """Add a document, or replace the one of this source; it is searchable when this returns.
+
+        `progress` is called with the passages that are done, and how many there are.
+        """
+        call = adding(text, title, source, collection, markdown=markdown)
+        return self._add(call, progress)
 
     def add_file(
-        self, path: str | Path, *, collection: str = DEFAULT_COLLECTION
+        self,
+        path: str | Path,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        progress: Progress | None = None,
     ) -> IngestedResponse:
-        """Add a file, or replace the one of its name. Raises `OSError` if it cannot be read."""
+        """Add a file, or replace the one of its name, as `add` does.
+
+        Raises `OSError` if it cannot be read.
+        """
         file = Path(path)
-        return self.send(uploading(file.read_bytes(), file.name, collection))
+        return self._add(uploading(file.read_bytes(), file.name, collection), progress)
 
     def delete(self, document_id: str) -> None:
         """Delete a document; no answer stands on it from then on."""
@@ -167,6 +184,22 @@ class Footnote:
     def send(self, call: Call[T]) -> T:
         """Send a call, again where that helps, and read its response."""
         return self._try(call, self._once)
+
+    def _add(self, call: Call[IngestedResponse], progress: Progress | None) -> IngestedResponse:
+        if progress is None:
+            return self.send(call)
+        asked = replace(call, accept=STREAM_OR_JSON)
+        return self._try(asked, lambda call: self._follow(call, progress))
+
+    def _follow(self, call: Call[IngestedResponse], progress: Progress) -> IngestedResponse:
+        with reached(), closing(self._http.send(call.build(self._http), stream=True)) as response:
+            if not is_stream(response):  # a problem, or an older server's answer
+                response.read()
+                return call.read(response)
+            for name, data in read_events(response.iter_lines()):
+                if (ended := follow(name, data, progress)) is not None:
+                    return ended
+        raise broken_off()
 
     def _stream(self, call: Call[None]) -> Generator[StreamEvent]:
         first, rest = self._try(call, self._begin)
@@ -262,7 +295,7 @@ class AsyncFootnote:
         """Give the text that the offsets of citations count in: `text[start:end] == quote`."""
         return await self.send(reading(document_id))
 
-    async def add(
+    async def add(  # noqa: PLR0913  all but the text are optional, and named
         self,
         text: str,
         *,
@@ -270,17 +303,29 @@ class AsyncFootnote:
         source: str | None = None,
         collection: str = DEFAULT_COLLECTION,
         markdown: bool = False,
+        progress: Progress | None = None,
     ) -> IngestedResponse:
-        """Add a document, or replace the one of this source; it is searchable when this returns."""
-        return await self.send(adding(text, title, source, collection, markdown=markdown))
+        """Add a document, or replace the one of this source; it is searchable when this returns.
+
+        `progress` is called with the passages that are done, and how many there are.
+        """
+        call = adding(text, title, source, collection, markdown=markdown)
+        return await self._add(call, progress)
 
     async def add_file(
-        self, path: str | Path, *, collection: str = DEFAULT_COLLECTION
+        self,
+        path: str | Path,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        progress: Progress | None = None,
     ) -> IngestedResponse:
-        """Add a file, or replace the one of its name. Raises `OSError` if it cannot be read."""
+        """Add a file, or replace the one of its name, as `add` does.
+
+        Raises `OSError` if it cannot be read.
+        """
         file = Path(path)
         data = await asyncio.to_thread(file.read_bytes)
-        return await self.send(uploading(data, file.name, collection))
+        return await self._add(uploading(data, file.name, collection), progress)
 
     async def delete(self, document_id: str) -> None:
         """Delete a document; no answer stands on it from then on."""
@@ -293,6 +338,28 @@ class AsyncFootnote:
     async def send(self, call: Call[T]) -> T:
         """Send a call, again where that helps, and read its response."""
         return await self._try(call, self._once)
+
+    async def _add(
+        self, call: Call[IngestedResponse], progress: Progress | None
+    ) -> IngestedResponse:
+        if progress is None:
+            return await self.send(call)
+        asked = replace(call, accept=STREAM_OR_JSON)
+        return await self._try(asked, lambda call: self._follow(call, progress))
+
+    async def _follow(self, call: Call[IngestedResponse], progress: Progress) -> IngestedResponse:
+        with reached():
+            request = call.build(self._http)
+            async with aclosing(await self._http.send(request, stream=True)) as response:
+                if not is_stream(response):  # a problem, or an older server's answer
+                    await response.aread()
+                    return call.read(response)
+                lines = cast("AsyncGenerator[str]", response.aiter_lines())
+                async with aclosing(lines), aclosing(aread_events(lines)) as frames:
+                    async for name, data in frames:
+                        if (ended := follow(name, data, progress)) is not None:
+                            return ended
+        raise broken_off()
 
     async def _stream(self, call: Call[None]) -> AsyncGenerator[StreamEvent]:
         first, rest = await self._try(call, self._begin)

@@ -17,8 +17,10 @@ from qa.bootstrap import Service
 
 @dataclass(slots=True)
 class Running:
-    """The service of a running app, the one thread that ingests, and the last answers.
+    """The service of a running app, its threads that read and ingest uploads, the last answers.
 
+    Reading has its own, so that what cannot be used is refused while another upload is ingested;
+    it is one, so that uploads keep their order, and only one large document is taken apart at once.
     `warm` is set when the embedding model is loaded, `primed` when the local language model has
     read what all its prompts begin with (or could not: then its own state says so).
     """
@@ -28,6 +30,9 @@ class Running:
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="ingest")
     )
     recent: RecentAnswers = field(default_factory=RecentAnswers)
+    reading: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="read")
+    )
     warm: asyncio.Event = field(default_factory=asyncio.Event)
     primed: asyncio.Event = field(default_factory=asyncio.Event)
 

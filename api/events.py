@@ -2,16 +2,17 @@
 
 What other projects' clients understand is in `api.formats`. Footnote's own events: `start
 {question, model, rewritten}`, `token {text}`, `citation {...}`, then one of `end {answer}`,
-`refused {answer}`, `error {problem}`. After `refused` the tokens are withdrawn.
+`refused {answer}`, `error {problem}`. After `refused` the tokens are withdrawn. An upload's events
+are in `api.routes.ingesting`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from fastapi.sse import format_sse_event
 
@@ -20,6 +21,9 @@ from api.schemas import AnswerResponse, CitationBody, Problem
 from index.errors import FootnoteError
 from qa.types import Cited, Ended, Event, Refused, Started, Token
 
+E = TypeVar("E")
+E_contra = TypeVar("E_contra", contravariant=True)
+
 HEARTBEAT_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 MEDIA_TYPE = "text/event-stream"
@@ -27,10 +31,10 @@ LINE_ENDS = {ord(c): f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"}
 """No line ends for SSE, but for `str.splitlines`, which clients read lines with."""
 
 
-class Format(Protocol):
+class Format(Protocol[E_contra]):
     """A wire format for one stream: what is sent for each event, for an error, and in silence."""
 
-    def event(self, event: Event) -> Iterable[bytes]:
+    def event(self, event: E_contra) -> Iterable[bytes]:
         """Give the frames of an event; there may be none."""
         ...
 
@@ -69,12 +73,15 @@ def to_wire(event: Event) -> tuple[str, dict[str, Any]]:
             return "refused", AnswerResponse.of(answer).model_dump()
 
 
-class Native:
-    """Footnote's own format: an event for an event, named and with its data."""
+class Native(Generic[E]):
+    """Footnote's own format: an event for an event; `name` gives its name and its data."""
 
-    def event(self, event: Event) -> Iterable[bytes]:
+    def __init__(self, name: Callable[[E], tuple[str, dict[str, Any]]]) -> None:
+        self._name = name
+
+    def event(self, event: E) -> Iterable[bytes]:
         """Give one frame."""
-        name, data = to_wire(event)
+        name, data = self._name(event)
         yield frame(data, name)
 
     def problem(self, problem: Problem) -> Iterable[bytes]:
@@ -86,12 +93,12 @@ class Native:
         return comment()
 
 
-NATIVE: Format = Native()
+NATIVE: Format[Event] = Native(to_wire)
 
 
 async def encode(
-    groups: AsyncIterator[tuple[Event, ...]],
-    form: Format = NATIVE,
+    groups: AsyncIterator[tuple[E, ...]],
+    form: Format[E],
     *,
     heartbeat: float = HEARTBEAT_SECONDS,
 ) -> AsyncGenerator[bytes]:
@@ -122,8 +129,8 @@ async def encode(
 
 
 async def _with_heartbeat(
-    groups: AsyncIterator[tuple[Event, ...]], seconds: float
-) -> AsyncGenerator[tuple[Event, ...] | None]:
+    groups: AsyncIterator[tuple[E, ...]], seconds: float
+) -> AsyncGenerator[tuple[E, ...] | None]:
     """Pass groups on; None stands for each stretch of silence."""
     pending = asyncio.create_task(_next(groups))
     try:
@@ -145,7 +152,7 @@ async def _with_heartbeat(
             await groups.aclose()
 
 
-async def _next(groups: AsyncIterator[tuple[Event, ...]]) -> tuple[Event, ...]:
+async def _next(groups: AsyncIterator[tuple[E, ...]]) -> tuple[E, ...]:
     try:
         return await anext(groups)
     except StopAsyncIteration:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.feedback import Feedback, Rating
 from api.widgets import DEFAULT_PER_MINUTE, Looks, Widget
+from index.ingest import Ingested
 from index.library import DEFAULT_COLLECTION
 from index.types import DocumentRecord, Hit
 from qa.types import Answer, Ask, Citation, Exchange
@@ -295,11 +296,23 @@ class CollectionsResponse(Schema):
     collections: list[CollectionBody]
 
 
+class ProgressBody(Schema):
+    """How far an upload is: passages embedded and stored, of how many."""
+
+    done: int
+    total: int
+
+
 class IngestedResponse(Schema):
     """What became of an upload: `created`, `replaced` or `unchanged`."""
 
     outcome: str
     document: DocumentBody
+
+    @classmethod
+    def of(cls, ingested: Ingested) -> IngestedResponse:
+        """Convert what became of a document."""
+        return cls(outcome=ingested.outcome, document=DocumentBody.of(ingested.record))
 
 
 class FeedbackRequest(Schema):

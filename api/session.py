@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from api.calls import STREAM_OR_JSON, is_stream
 from api.feedback import FeedbackStore, write_questions
 from api.schemas import (
     AnswerResponse,
@@ -79,15 +80,10 @@ class RemoteSession:
     def ask(self, question: str, collection: str, on_token: OnToken | None = None) -> Body:
         """Ask with a stream; the last event is the answer."""
         body = {"question": question, "collection": collection, "stream": True}
-        with _reached(), self._client.stream("POST", "/v1/ask", json=body) as response:
-            if response.is_error:
-                response.read()
-                _check(response)
-            for name, data in read_events(response.iter_lines()):
+        with self._stream("/v1/ask", json=body) as response:
+            for name, data in _told(response):
                 if name == "token" and on_token:
                     on_token(data["text"])
-                if name == "error":
-                    raise RemoteError(data["detail"], fix=data["fix"])
                 if name in {"end", "refused"}:
                     return data
         raise RemoteError("The server broke off in the middle of the answer.", fix="Ask again.")
@@ -107,13 +103,21 @@ class RemoteSession:
         self._send("DELETE", f"/v1/documents/{document_id}")
 
     def ingest(self, upload: Upload, progress: Progress) -> Body:
-        """Upload a file; the server's own progress is not seen from here."""
-        progress(0, 1)
+        """Upload a file; the progress is the server's, and none comes from an older one."""
         fields = {"collection": upload.collection, "source": upload.source or upload.name}
         files = {"file": (upload.name, upload.data)}
-        sent = self._send("POST", "/v1/documents", data=fields, files=files)
-        progress(1, 1)
-        return sent
+        headers = {"Accept": STREAM_OR_JSON}
+        with self._stream("/v1/documents", data=fields, files=files, headers=headers) as response:
+            if not is_stream(response):
+                response.read()
+                return _load(response)
+            for name, data in _told(response):
+                if name == "progress":
+                    progress(data["done"], data["total"])
+                if name == "end":
+                    return data
+        fix = "Send the file again: what is stored already is not embedded again."
+        raise RemoteError("The server broke off in the middle of the upload.", fix=fix)
 
     def feedback(self, collection: str | None) -> Body:
         """List judged answers."""
@@ -140,11 +144,15 @@ class RemoteSession:
         with _reached():
             response = self._client.request(method, path, **options)
         _check(response)
-        try:
-            return dict(response.json()) if response.content else {}
-        except (ValueError, TypeError) as error:
-            fix = "Is it Footnote that serves there? Check --url."
-            raise RemoteError(f"{response.url} did not answer in JSON.", fix=fix) from error
+        return _load(response)
+
+    @contextmanager
+    def _stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
+        with _reached(), self._client.stream("POST", path, **options) as response:
+            if not response.is_success:
+                response.read()
+                _check(response)
+            yield response
 
 
 class OwnSession:
@@ -192,8 +200,7 @@ class OwnSession:
     def ingest(self, upload: Upload, progress: Progress) -> Body:
         """Make one file searchable."""
         done = self._library.ingest(upload, progress=progress)
-        document = DocumentBody.of(done.record)
-        return IngestedResponse(outcome=done.outcome, document=document).model_dump()
+        return IngestedResponse.of(done).model_dump()
 
     def feedback(self, collection: str | None) -> Body:
         """List judged answers."""
@@ -254,6 +261,21 @@ def read_events(lines: Iterator[str]) -> Iterator[tuple[str, Body]]:
             name = line.removeprefix("event: ")
         elif line.startswith("data: "):
             yield name, json.loads(line.removeprefix("data: "))
+
+
+def _told(response: httpx.Response) -> Iterator[tuple[str, Body]]:
+    for name, data in read_events(response.iter_lines()):
+        if name == "error":
+            raise RemoteError(data["detail"], fix=data["fix"])
+        yield name, data
+
+
+def _load(response: httpx.Response) -> Body:
+    try:
+        return dict(response.json()) if response.content else {}
+    except (ValueError, TypeError) as error:
+        fix = "Is it Footnote that serves there? Check --url."
+        raise RemoteError(f"{response.url} did not answer in JSON.", fix=fix) from error
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""An answer's stream as a client reads it: lines -> named events -> events with a type."""
+"""A stream as a client reads it: lines -> named events -> events with a type, or progress."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from itertools import chain
 from typing import TypeAlias
 
 from api.calls import Body, ProblemError, ServerGoneError, to_problem, validate
-from api.schemas import AnswerResponse, CitationBody
+from api.schemas import AnswerResponse, CitationBody, IngestedResponse, ProgressBody
+from index.ingest import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,22 @@ def to_event(name: str, data: Body) -> StreamEvent | None:
     return None
 
 
+def follow(name: str, data: Body, progress: Progress) -> IngestedResponse | None:
+    """Tell of an upload's progress; give what became of it at its end. Raises `RemoteError`."""
+    match name:
+        case "progress":
+            told = validate(ProgressBody, data)
+            progress(told.done, told.total)
+        case "end":
+            return validate(IngestedResponse, data)
+        case "error":
+            raise ProblemError(to_problem(data, _status(data)))
+    return None
+
+
 def broken_off() -> ServerGoneError:
     """Give the error of a stream without a last event."""
-    fix = "Ask again; if that does not help, see the server's log."
+    fix = "Try again; if that does not help, see the server's log."
     return ServerGoneError("The server broke off in the middle of the answer.", fix=fix)
 
 

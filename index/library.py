@@ -99,7 +99,14 @@ class Library:
     def ingest(
         self, upload: Upload, *, progress: Progress = lambda _done, _total: None
     ) -> Ingested:
-        """Load, chunk, embed and publish one file. Raises what `load` and `ingest` raise."""
+        """Load, chunk, embed and publish one file. Raises what `read` and `add` raise."""
+        return self.add(self.read(upload), progress=progress)
+
+    def read(self, upload: Upload) -> Document:
+        """Give an upload's document; nothing is stored yet.
+
+        Raises `InvalidNameError`, `DocumentTooLargeError`, and what `load` raises.
+        """
         check_collection(upload.collection)
         self.check_size(len(upload.data), upload.name)
         source = upload.source or upload.name
@@ -108,13 +115,18 @@ class Library:
                 "A document's source is 1 to 1000 printable characters.",
                 fix="Send a shorter `source`, or a file name.",
             )
-        document = build_document(
+        return build_document(
             upload.data,
             name=upload.name,
             collection=upload.collection,
             source=source,
             title=upload.title,
         )
+
+    def add(
+        self, document: Document, *, progress: Progress = lambda _done, _total: None
+    ) -> Ingested:
+        """Chunk, embed and publish a document that was read. Raises what `ingest` raises."""
         with self._ingesting:
             return ingest(
                 document,

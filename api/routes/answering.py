@@ -35,7 +35,7 @@ async def whole(running: Running, ask: Ask, widget: Widget | None = None) -> Ans
 async def stream(  # noqa: PLR0913  each is a way in which the routes differ
     running: Running,
     ask: Ask,
-    form: Format = NATIVE,
+    form: Format[Event] = NATIVE,
     *,
     widget: Widget | None = None,
     headers: Mapping[str, str] | None = None,

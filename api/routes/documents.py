@@ -15,6 +15,9 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from api.deps import LibraryDep, RunningDep
+from api.events import MEDIA_TYPE
+from api.routes.answering import accepts_stream
+from api.routes.ingesting import stream, whole
 from api.schemas import (
     DocumentBody,
     DocumentRequest,
@@ -62,7 +65,12 @@ def list_documents(library: LibraryDep, collection: str | None = None) -> Docume
     status_code=HTTPStatus.CREATED,
     openapi_extra=UPLOAD_BODY,
     responses={
-        200: {"model": IngestedResponse, "description": "The same content is here already"},
+        200: {
+            "model": IngestedResponse,
+            "description": "The source was here already; or, where they are accepted, "
+            "server-sent events: progress, then end or error",
+            "content": {MEDIA_TYPE: {}},
+        },
         413: {"model": Problem},
         415: {"model": Problem},
         422: {"model": Problem},
@@ -72,15 +80,20 @@ def list_documents(library: LibraryDep, collection: str | None = None) -> Docume
 async def add_document(request: Request, response: Response, running: RunningDep) -> Any:
     """Add a document, or replace the one of the same source; when this answers, it is searchable.
 
-    Takes a file (`multipart/form-data`) or text (`application/json`).
+    Takes a file (`multipart/form-data`) or text (`application/json`). What cannot be used is
+    refused before it waits for other uploads; from then on it is ingested to its end, whether the
+    client stays or not.
     """
     library = running.service.library
     upload = await read_upload(request, library)
     loop = asyncio.get_running_loop()
-    ingested = await loop.run_in_executor(running.ingesting, library.ingest, upload)
+    document = await loop.run_in_executor(running.reading, library.read, upload)
+    if accepts_stream(request):
+        return stream(running, document)
+    ingested = await whole(running, document)
     if ingested.outcome != "created":
         response.status_code = HTTPStatus.OK
-    return IngestedResponse(outcome=ingested.outcome, document=DocumentBody.of(ingested.record))
+    return IngestedResponse.of(ingested)
 
 
 @router.get("/{document_id}", response_model=DocumentBody, responses=NOT_FOUND)

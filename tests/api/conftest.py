@@ -1,8 +1,9 @@
-"""What the tests of `api` share beside `tests/conftest.py`: commands, and a server they find."""
+"""What the tests of `api` share beside `tests/conftest.py`: commands, servers, a held embedder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 
 from index.library import Library, announce_address
 from index.testing import HashingEmbedder
+from index.types import Embedded, Passage
 from qa.bootstrap import Service, build_service
 from qa.models import PlainReader
 from qa.settings import Settings
@@ -18,6 +20,7 @@ from qa.testing import ScriptedChatModel, always
 from qa.types import SMALL
 
 REPLY = "€50 billion ($53.5 billion)"
+WAIT_SECONDS = 20.0
 
 MakeApp = Callable[..., FastAPI]
 StartServer = Callable[[FastAPI], str]
@@ -97,3 +100,33 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> ScriptedChatModel:
     monkeypatch.setattr("api.session.build_library", open_library)
     monkeypatch.setattr("api.session.build_service", serve_questions)
     return model
+
+
+class HeldEmbedder(HashingEmbedder):
+    """An embedder that stops before a passage with the word `hold`, until `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(512)
+        self.go = threading.Event()
+        self.texts: list[str] = []
+
+    def embed_passages(self, passages: Sequence[Passage]) -> list[Embedded]:
+        """Embed passages, and note them in their order."""
+        if any("hold" in p.text for p in passages):
+            assert self.go.wait(WAIT_SECONDS)
+        self.texts += [p.text for p in passages]
+        return super().embed_passages(passages)
+
+
+@pytest.fixture
+def held() -> Iterator[HeldEmbedder]:
+    """Give an embedder that can be held; it is let go after the test, whatever came."""
+    embedder = HeldEmbedder()
+    yield embedder
+    embedder.go.set()
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each passage be a step of its own."""
+    monkeypatch.setattr("index.ingest.BATCH", 1)

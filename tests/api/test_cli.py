@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from fastapi import FastAPI
+from rich.progress import Progress
 from typer.testing import CliRunner
 
 from api.cli import app
-from index.library import Library
+from index.library import Library, announce_address
 from index.testing import HashingEmbedder
 
 COMMANDS = ["serve", "ingest", "ask", "search", "documents", "evaluate", "compare", "weights"]
@@ -214,6 +216,49 @@ def test_one_bad_file_of_a_folder_is_reported_and_the_rest_goes_in(
         outcomes = json.loads(ran.out)["documents"]
         assert [o.get("outcome") for o in outcomes] == ["created", None, "created"]
         assert outcomes[1]["fix"]
+
+
+@pytest.fixture
+def held_home(
+    make_app: Callable[..., FastAPI],
+    start_server: Callable[[FastAPI], str],
+    held: Any,
+    tmp_path: Path,
+) -> Path:
+    """Give the data folder of a server with the held embedder."""
+    home = tmp_path / "home"
+    announce_address(home, start_server(make_app(home=home, embedder=held)))
+    return home
+
+
+@pytest.fixture
+def shown(held: Any, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Give what bars show; the embedder is held until one shows the first of two steps."""
+    seen: list[tuple[int, int]] = []
+
+    class Bar(Progress):
+        def update(self, task_id: Any, **values: Any) -> None:  # type: ignore[override]
+            super().update(task_id, **values)
+            (task,) = self.tasks
+            seen.append((int(task.completed), int(task.total or 0)))
+            if seen[-1] == (1, 2):
+                held.go.set()
+
+    monkeypatch.setattr("api.terminal.Progress", Bar)
+    return seen
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_the_bar_follows_the_server_while_it_ingests(
+    run_command: RunCommand, held_home: Path, shown: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("One. " * 150 + "\n\n" + "We hold. " * 100)
+    ran = run_command("ingest", path, home=held_home)
+
+    assert ran.code == 0
+    assert shown == [(0, 2), (1, 2), (2, 2)]
+    assert "a.txt: created, 2 passages" in ran.err
 
 
 def test_a_file_that_is_not_there_is_reported(run_served: RunCommand, tmp_path: Path) -> None:

@@ -182,6 +182,70 @@ def test_a_file_keeps_its_name_and_text_may_be_markdown(footnote: Footnote, tmp_
         footnote.add_file(tmp_path / "none.txt")
 
 
+@pytest.mark.usefixtures("one_by_one")
+def test_the_progress_of_an_upload_is_told(
+    footnote: Footnote, address: str, tmp_path: Path
+) -> None:
+    text = "\n\n".join(f"{n}. " + "A word. " * 90 for n in range(2))
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    seen: list[tuple[int, int]] = []
+
+    def note(done: int, total: int) -> None:
+        seen.append((done, total))
+
+    async def go() -> list[str]:
+        async with AsyncFootnote(address) as client:
+            added = await client.add(text, collection="apart", progress=note)
+            filed = await client.add_file(path, collection="apart", progress=note)
+        return [added.outcome, filed.outcome]
+
+    added = footnote.add(text, collection="steps", progress=note)
+    filed = footnote.add_file(path, collection="steps", progress=note)
+    assert [added.outcome, filed.outcome, *asyncio.run(go())] == ["created"] * 4
+    assert {d.id for d in footnote.documents("steps")} == {added.document.id, filed.document.id}
+    assert seen == [(0, 2), (1, 2), (2, 2)] * 4
+    with pytest.raises(ProblemError) as caught:
+        footnote.add(" ", progress=note)
+    assert (caught.value.status, len(seen)) == (422, 12)
+
+
+def test_an_upload_to_an_older_server_has_no_progress(seeded: TestClient) -> None:
+    document = seeded.get("/v1/documents").json()["documents"][0]
+    whole = {"outcome": "created", "document": document}
+    server = Scripted(*[httpx.Response(201, json=whole) for _ in range(2)])
+    told: list[Any] = []
+
+    added = server.client.add("a", progress=lambda *step: told.append(step))
+    same = asyncio.run(server.aclient.add("a", progress=lambda *step: told.append(step)))
+    assert added == same
+    assert (added.document.id, told) == (document["id"], [])
+    assert all("text/event-stream" in r.headers["Accept"] for r in server.seen)
+
+
+def test_an_upload_that_ends_badly_raises_and_is_not_sent_again() -> None:
+    step = 'event: progress\ndata: {"done": 1, "total": 2}\n\n'
+    problem = 'event: error\ndata: {"status": 507, "detail": "Full.", "type": "t", "fix": "f"}\n\n'
+    events = {"Content-Type": "text/event-stream; charset=utf-8"}
+    told: list[Any] = []
+    for last, error in (
+        (problem, ProblemError),
+        ("", ServerGoneError),
+        ("event: end\ndata: {}\n\n", NotFootnoteError),
+    ):
+        text = "event: later\ndata: {}\n\n" + step + last
+        replies = [streamed(text), astreamed(text)]
+        for reply in replies:
+            reply.headers.update(events)
+        server = Scripted(*replies)
+        with pytest.raises(error):
+            server.client.add("a", progress=lambda *step: told.append(step))
+        with pytest.raises(error):
+            asyncio.run(server.aclient.add("a", progress=lambda *step: told.append(step)))
+        assert (len(server.seen), server.slept) == (2, [])
+    assert told == [(1, 2)] * 6
+
+
 def test_an_answer_can_be_streamed(footnote: Footnote, seed: Path) -> None:
     add_seed(footnote, seed, "streamed")
     check_events(list(footnote.stream(QUESTION, collection="streamed")))

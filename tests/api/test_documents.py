@@ -238,7 +238,7 @@ def test_a_full_disk_is_a_507(client: TestClient, monkeypatch: pytest.MonkeyPatc
     def full(*_arguments: Any, **_options: Any) -> None:
         raise StorageFullError("The disk is full.")
 
-    monkeypatch.setattr(Library, "ingest", full)
+    monkeypatch.setattr(Library, "add", full)
     problem = problem_of(send(client, b"Text."), 507)
 
     assert problem["type"] == "urn:footnote:problem:storage-full"

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from api.events import encode, to_wire
+from api.events import NATIVE, encode, to_wire
 from index.errors import BadInputError
 from qa.errors import ModelBusyError
 from qa.types import (
@@ -49,7 +49,7 @@ CITATION = Citation(
 
 
 async def collect(groups: Groups, heartbeat: float = 60.0) -> list[str]:
-    return [frame.decode() async for frame in encode(groups, heartbeat=heartbeat)]
+    return [frame.decode() async for frame in encode(groups, NATIVE, heartbeat=heartbeat)]
 
 
 def data_of(frame: str) -> object:
@@ -148,7 +148,7 @@ def test_silence_is_broken_by_comments() -> None:
             yield (Token("after"),)
 
         frames = []
-        async for frame in encode(groups(), heartbeat=0.001):
+        async for frame in encode(groups(), NATIVE, heartbeat=0.001):
             frames.append(frame.decode())
             if sum(f.startswith(":") for f in frames) == 3:
                 go_on.set()
@@ -174,7 +174,7 @@ def test_leaving_between_events_closes_the_generator() -> None:
             closed.append("closed")
 
     async def run() -> None:
-        frames = encode(groups())
+        frames = encode(groups(), NATIVE)
         await anext(frames)
         await frames.aclose()
         assert closed == ["closed"]
@@ -214,7 +214,7 @@ def test_an_unexpected_error_is_told_to_the_client_and_not_hidden() -> None:
         raise LookupError("a bug of the server")
 
     async def run() -> None:
-        async for frame in encode(groups()):
+        async for frame in encode(groups(), NATIVE):
             frames.append(frame.decode())  # noqa: PERF401  what came before the error is kept
 
     with pytest.raises(LookupError, match="a bug"):

@@ -73,7 +73,7 @@ REFUSAL = Answer(
 )
 EVENTS = (Started("how many?", "scripted"), Token("Unproven"), Cited(CITATION), Ended(ANSWER))
 
-FORMATS: dict[str, Callable[[], Format]] = {
+FORMATS: dict[str, Callable[[], Format[Event]]] = {
     "chat": lambda: ChatStream(Head("default", BASE), usage=True),
     "responses": lambda: ResponseStream(Response("default", BASE)),
     "vercel": lambda: UIMessageStream(BASE),
@@ -83,7 +83,7 @@ FORMATS: dict[str, Callable[[], Format]] = {
 HOLDING = [name for name in FORMATS if name != "deep-chat"]
 
 
-def frames(form: Format, *events: Event) -> list[str]:
+def frames(form: Format[Event], *events: Event) -> list[str]:
     return [data.decode() for event in events for data in form.event(event)]
 
 

@@ -17,7 +17,12 @@ from api.session import (
     open_session,
     read_events,
 )
-from index.errors import CollectionNotFoundError, DocumentNotFoundError
+from index.errors import (
+    CollectionNotFoundError,
+    DocumentNotFoundError,
+    StorageFullError,
+    UnsupportedFormatError,
+)
 from index.library import Library, Upload, announce_address
 from index.testing import HashingEmbedder
 from qa.settings import Settings
@@ -37,9 +42,10 @@ class Served(Protocol):
 class Odd:
     """An ASGI app that answers everything the same."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, kind: bytes = b"") -> None:
         self.status = status
         self.body = body
+        self.headers = [(b"content-type", kind)] if kind else []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer."""
@@ -48,7 +54,8 @@ class Odd:
                 await receive()
                 await send({"type": f"lifespan.{word}.complete"})
             return
-        await send({"type": "http.response.start", "status": self.status, "headers": []})
+        start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
+        await send(start)
         await send({"type": "http.response.body", "body": self.body})
 
 
@@ -92,6 +99,62 @@ def test_both_sessions_give_the_same(remote: RemoteSession, own: OwnSession, see
 
     assert seen[0] == seen[1]
     assert "".join(seen[0][3]) == seen[0][4]["answer"]
+
+
+@pytest.mark.usefixtures("one_by_one")
+def test_both_sessions_tell_the_same_progress(remote: RemoteSession, own: OwnSession) -> None:
+    upload = Upload("\n\n".join(f"{n}. " + "A word. " * 90 for n in range(3)).encode(), "a.txt")
+    seen: list[list[tuple[int, int]]] = []
+    for session in (remote, own):
+        steps: list[tuple[int, int]] = []
+        for outcome in ("created", "unchanged"):
+            done = session.ingest(upload, lambda *step, steps=steps: steps.append(step))
+            assert done["outcome"] == outcome
+        seen.append(steps)
+
+    assert seen == [[(0, 3), (1, 3), (2, 3), (3, 3)]] * 2
+
+
+def test_a_refused_file_keeps_its_words_over_http(remote: RemoteSession, own: OwnSession) -> None:
+    upload = Upload(b"text", "a.exe")
+    with pytest.raises(UnsupportedFormatError) as here:
+        own.ingest(upload, ignore)
+    with pytest.raises(RemoteError) as there:
+        remote.ingest(upload, ignore)
+
+    assert (str(there.value), there.value.fix) == (str(here.value), here.value.fix)
+
+
+def test_an_ingest_that_fails_on_the_server_is_raised_with_its_words(
+    remote: RemoteSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: Any, **_options: Any) -> None:
+        raise StorageFullError("The disk is full.")
+
+    monkeypatch.setattr(Library, "add", full)
+    with pytest.raises(RemoteError, match=r"The disk is full\.") as caught:
+        remote.ingest(Upload(b"text", "a.txt"), ignore)
+    assert caught.value.fix == StorageFullError.fix
+
+
+def test_a_file_goes_to_a_server_that_cannot_tell_its_progress(
+    start_server: Callable[[Any], str],
+) -> None:
+    session = RemoteSession(start_server(Odd(201, b'{"outcome": "created"}', b"application/json")))
+    done = session.ingest(Upload(b"text", "a.txt"), lambda *_: pytest.fail("it told"))
+
+    assert done == {"outcome": "created"}
+    session.close()
+
+
+def test_an_upload_that_breaks_off_is_an_error(start_server: Callable[[Any], str]) -> None:
+    body = b'event: progress\ndata: {"done": 1, "total": 2}\n\n'
+    session = RemoteSession(start_server(Odd(200, body, b"text/event-stream")))
+
+    with pytest.raises(RemoteError, match="broke off in the middle of the upload") as caught:
+        session.ingest(Upload(b"text", "a.txt"), ignore)
+    assert caught.value.fix
+    session.close()
 
 
 def test_errors_keep_their_words_over_http(remote: RemoteSession, own: OwnSession) -> None:

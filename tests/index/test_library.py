@@ -58,6 +58,17 @@ def open_elsewhere(home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_an_upload_is_read_without_being_stored_and_added_afterwards(library: Library) -> None:
+    document = library.read(HERON)
+    before = library.documents()
+    added = library.add(document)
+
+    assert before == []
+    assert added.outcome == "created"
+    assert library.document(added.record.id) == document
+    assert library.ingest(HERON).outcome == "unchanged"
+
+
 def test_an_open_folder_is_refused_to_others_by_the_address_of_its_server(
     library: Library, embedder: CountingEmbedder
 ) -> None:
