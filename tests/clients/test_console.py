@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from index.testing import HashingEmbedder
+from index.types import Embedded, Passage
 from qa.testing import ScriptedChatModel, always
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ ANSWER = "€50 billion ($53.5 billion)"
 PAGE_MILLISECONDS = 10_000
 WAIT_SECONDS = 20.0
 HOSTILE = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>'
+FREE_BATCHES = 3  # the two documents of every server, and the first batch of the long one
 VIEWS = ("ask", "documents", "search", "feedback", "embed")
 
 Open = Callable[..., Any]
@@ -177,6 +181,43 @@ def test_dropped_files_become_documents(fresh: str, console: Open) -> None:
     drop(page, {"moon.txt": "The moon is near."})
     page.get_by_text("replaced its old version").wait_for()
     assert "3 documents" in page.locator("#documents-count").inner_text()
+
+
+class HeldEmbedder(HashingEmbedder):
+    """An embedder that stops after a batch, until it is let go on."""
+
+    def __init__(self) -> None:
+        super().__init__(512)
+        self.batches = 0
+        self.held = threading.Event()
+        self.go_on = threading.Event()
+
+    def embed_passages(self, passages: Sequence[Passage]) -> list[Embedded]:
+        """Embed, after waiting."""
+        self.batches += 1
+        if self.batches > FREE_BATCHES:
+            self.held.set()
+            assert self.go_on.wait(WAIT_SECONDS)
+        return super().embed_passages(passages)
+
+
+def test_an_upload_tells_how_far_it_is(serve: Serve, console: Open) -> None:
+    embedder = HeldEmbedder()
+    address = serve(ScriptedChatModel(script=always(ANSWER)), embedder=embedder)
+    page = console(address, "documents")
+    sentence = "The lamp {} is red and stands in the hall of the house by the sea."
+    long = "\n\n".join(" ".join(sentence.format(n * 20 + i) for i in range(20)) for n in range(200))
+    try:
+        drop(page, {"long.txt": long, "next.txt": "The moon is far."})
+        assert embedder.held.wait(WAIT_SECONDS)
+        line = page.locator("#uploads li", has_text="long.txt")
+        line.get_by_text("making it searchable").wait_for()
+        bar = line.get_by_role("progressbar", name="long.txt")
+        assert 0 < float(bar.get_attribute("value") or 0) < 1
+        assert "waiting" in page.locator("#uploads li", has_text="next.txt").inner_text()
+    finally:
+        embedder.go_on.set()
+    page.locator("#uploads li.done").nth(1).wait_for()
 
 
 def test_a_file_that_cannot_be_read_says_why_and_stops_no_other(fresh: str, console: Open) -> None:
