@@ -25,6 +25,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
+from api.formats import deep_chat, flowise, openai
 from api.widgets import (
     OriginNotAllowedError,
     RateLimitedError,
@@ -34,15 +35,33 @@ from api.widgets import (
 )
 from index.errors import FootnoteError
 
-Allowed = tuple[str, re.Pattern[str]]
-QUESTIONS = (("POST", re.compile(r"/v1/ask")),)
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a widget id opens, and how a client that comes by it is told of a problem."""
+
+    method: str
+    path: re.Pattern[str]
+    shape: errors.Shape | None = None
+
+
+QUESTIONS = (
+    Door("POST", re.compile(r"/v1/ask")),
+    Door("POST", re.compile(r"/v1/(?:chat/completions|responses)"), openai.respond),
+    Door("POST", re.compile(r"/api/chat")),
+    Door("POST", re.compile(r"/v1/deep-chat"), deep_chat.respond),
+    Door("POST", re.compile(r"/api/v1/prediction/[^/]+"), flowise.respond),
+)
 """What a widget's visitor may do so many times a minute."""
 BESIDE = (
-    ("GET", re.compile(r"/v1/widgets/w_[0-9a-f]+")),
-    ("GET", re.compile(r"/documents/[^/]+/view")),
-    ("POST", re.compile(r"/v1/feedback")),
+    Door("GET", re.compile(r"/v1/widgets/w_[0-9a-f]+")),
+    Door("GET", re.compile(r"/documents/[^/]+/view")),
+    Door("POST", re.compile(r"/v1/feedback")),
+    Door("GET", re.compile(r"/api/chat/[^/]+/stream")),
+    Door("GET", re.compile(r"/api/v1/(?:chatflows-streaming|public-chatbotConfig)/[^/]+")),
 )
 """What else a widget id opens."""
+HEADER_NAMES = re.compile(r"[\w-]+(?:, ?[\w-]+)*")
 SAFE_METHODS = {"GET", "HEAD"}
 PREFLIGHT_SECONDS = 600
 
@@ -73,22 +92,21 @@ class Origins:
             if foreign and widget is None:
                 _check_unnamed(scope["method"], foreign)
         except FootnoteError as error:
-            problem = errors.to_problem(error, scope["path"])
-            await errors.respond(problem)(scope, receive, send)
+            await _refuse(error, scope)(scope, receive, send)
             return
         scope.setdefault("state", {})["widget"] = widget
         if widget and foreign:
             send = _allowing(send, foreign)
             if scope["method"] == "OPTIONS":
-                await _preflight()(scope, receive, send)
+                await _preflight(headers)(scope, receive, send)
                 return
         try:
-            if widget and _is_one(scope, QUESTIONS):
+            if widget and _find_door(scope, QUESTIONS):
                 await self._count(widget, scope)
         except RateLimitedError as error:
-            problem = errors.to_problem(error, scope["path"])
-            retry = {"Retry-After": str(error.retry_after)}
-            await errors.respond(problem, retry)(scope, receive, send)
+            refusal = _refuse(error, scope)
+            refusal.headers["Retry-After"] = str(error.retry_after)
+            await refusal(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
@@ -103,7 +121,7 @@ class Origins:
                 f"Pages of {foreign} may not use this widget.",
                 fix=f"Create a widget with `footnote widgets create --origin {foreign}`.",
             )
-        if scope["method"] != "OPTIONS" and not _is_one(scope, (*QUESTIONS, *BESIDE)):
+        if scope["method"] != "OPTIONS" and not _find_door(scope, (*QUESTIONS, *BESIDE)):
             raise WidgetMayOnlyAskError(f"A widget may not {scope['method']} {scope['path']}.")
         return widget
 
@@ -135,16 +153,29 @@ def _is_own(origin: str, headers: Headers) -> bool:
     return urlsplit(origin).netloc == headers.get("host", "")
 
 
-def _is_one(scope: Scope, of: tuple[Allowed, ...]) -> bool:
-    return any(scope["method"] == m and path.fullmatch(scope["path"]) for m, path in of)
+def _find_door(scope: Scope, doors: tuple[Door, ...]) -> Door | None:
+    found = (d for d in doors if scope["method"] == d.method and d.path.fullmatch(scope["path"]))
+    return next(found, None)
 
 
-def _preflight() -> Response:
+def _refuse(error: FootnoteError, scope: Scope) -> Response:
+    """Give a problem as the clients of this path understand it."""
+    problem = errors.to_problem(error, scope["path"])
+    door = _find_door(scope, QUESTIONS)
+    return door.shape(problem) if door and door.shape else errors.respond(problem)
+
+
+def _preflight(headers: Headers) -> Response:
+    # Other projects' clients send headers of their own; none of them means anything here, and
+    # without `Access-Control-Allow-Credentials` no cookie comes with them.
+    asked = headers.get("access-control-request-headers", "")
     return Response(
         status_code=HTTPStatus.NO_CONTENT,
         headers={
             "Access-Control-Allow-Methods": "GET, POST",
-            "Access-Control-Allow-Headers": "content-type, accept, authorization",
+            "Access-Control-Allow-Headers": asked
+            if HEADER_NAMES.fullmatch(asked)
+            else "content-type, accept",
             "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
         },
     )

@@ -16,7 +16,6 @@ from api.errors import retry_after
 from api.events import frame
 from api.formats.common import Lenient, converse, publish, spell
 from api.schemas import Problem, Text
-from index.library import DEFAULT_COLLECTION
 from qa.types import Answer, Ask, Ended, Event, Refused, Token
 
 WITHDRAWN = "The answer broke off; what stood here was not verified."
@@ -33,13 +32,13 @@ class DeepChatRequest(Lenient):
     """A conversation; `collection` comes from `connect.additionalBodyProps`."""
 
     messages: list[DeepChatMessage]
-    collection: str = DEFAULT_COLLECTION
+    collection: str | None = None
     stream: bool = False
 
-    def to_ask(self, collection: str | None = None) -> Ask:
+    def to_ask(self, collection: str) -> Ask:
         """Give the question as the chain takes it. Raises `BadInputError`."""
         question, history = converse((m.role == "user", m.text) for m in self.messages)
-        return Ask(question, collection or self.collection, history)
+        return Ask(question, collection, history)
 
 
 def reply(answer: Answer, base: str) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from api.events import comment, frame
 from api.formats.common import Lenient, Turn, converse, publish, spell, words
 from api.schemas import Problem, Text
 from index.errors import BadInputError
-from index.library import DEFAULT_COLLECTION
 from qa.types import Answer, Ask, Ended, Event, Refused, Started
 
 HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
@@ -56,12 +55,12 @@ class ChatRequest(Lenient):
     """A chat; `collection` comes from the transport's `body` option."""
 
     messages: list[UIMessage]
-    collection: str = DEFAULT_COLLECTION
+    collection: str | None = None
 
-    def to_ask(self, collection: str | None = None) -> Ask:
+    def to_ask(self, collection: str) -> Ask:
         """Give the question as the chain takes it. Raises `BadInputError`."""
         question, history = converse(turn for m in self.messages for turn in m.to_turns())
-        return Ask(question, collection or self.collection, history)
+        return Ask(question, collection, history)
 
 
 class UIMessageStream:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from api.deps import BaseDep, RunningDep
+from api.deps import BaseDep, RunningDep, WidgetDep, choose_collection
 from api.events import MEDIA_TYPE
 from api.formats.vercel import HEADERS, ChatRequest, UIMessageStream
 from api.routes.answering import stream
@@ -17,10 +17,15 @@ router = APIRouter(prefix="/api/chat", tags=["Vercel AI SDK"])
 
 @router.post("", responses={200: {"content": {MEDIA_TYPE: {}}}})
 async def chat(
-    body: ChatRequest, running: RunningDep, base: BaseDep, collection: str | None = None
+    body: ChatRequest,
+    running: RunningDep,
+    base: BaseDep,
+    chosen: WidgetDep,
+    collection: str | None = None,
 ) -> Any:
     """Answer the last message of the user as a UI message stream."""
-    return await stream(running, body.to_ask(collection), UIMessageStream(base), headers=HEADERS)
+    ask = body.to_ask(choose_collection(chosen, collection or body.collection))
+    return await stream(running, ask, UIMessageStream(base), widget=chosen, headers=HEADERS)
 
 
 @router.get("/{chat_id}/stream", status_code=HTTPStatus.NO_CONTENT, response_class=Response)

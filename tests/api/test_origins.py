@@ -221,3 +221,121 @@ def test_the_list_shows_the_line_for_a_page(server: TestClient, widget: str) -> 
     assert listed[widget]["snippet"] == (
         f'<script async src="http://testserver/widget.js" data-widget="{widget}"></script>'
     )
+
+
+FOREIGN: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"model": "footnote"},
+    "/v1/responses": {"model": "footnote", "input": "how much will Alibaba invest?"},
+    "/api/chat": {},
+    "/v1/deep-chat": {},
+    "/api/v1/prediction/default": {"question": "how much will Alibaba invest?"},
+}
+SAID = {
+    "role": "user",
+    "content": "how much will Alibaba invest?",
+    "text": "how much will Alibaba invest?",
+    "parts": [{"type": "text", "text": "how much will Alibaba invest?"}],
+}
+
+
+def post(server: TestClient, path: str, widget: str, origin: str = SITE, **more: Any) -> Any:
+    body = {"messages": [SAID], **FOREIGN[path], **more}
+    return server.post(f"{path}?widget={widget}", json=body, headers={"origin": origin})
+
+
+@pytest.mark.parametrize("path", FOREIGN)
+def test_other_projects_clients_ask_by_a_widget_too(
+    server: TestClient, widget: str, path: str
+) -> None:
+    headers = {
+        "origin": SITE,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization, content-type, x-stainless-os",
+    }
+    asked = server.options(f"{path}?widget={widget}", headers=headers)
+    assert asked.status_code == 204
+    assert "x-stainless-os" in asked.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in asked.headers
+
+    answered = post(server, path, widget)
+    assert answered.status_code == 200
+    assert "50" in answered.text
+    assert answered.headers["access-control-allow-origin"] == SITE
+
+
+@pytest.mark.parametrize("path", FOREIGN)
+def test_no_other_origin_asks_by_it(server: TestClient, widget: str, path: str) -> None:
+    refused = post(server, path, widget, OTHER)
+    assert refused.status_code == 403
+    assert "access-control-allow-origin" not in refused.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "error"),
+    [
+        ("/v1/chat/completions", {"model": "lamps"}, lambda told: told["error"]["message"]),
+        ("/v1/responses", {"model": "lamps"}, lambda told: told["error"]["message"]),
+        ("/api/chat", {"collection": "lamps"}, lambda told: told["detail"]),
+        ("/v1/deep-chat", {"collection": "lamps"}, lambda told: told["error"]),
+    ],
+)
+def test_a_widget_asks_its_own_collection_whatever_the_client_says(
+    server: TestClient, widget: str, path: str, more: dict[str, Any], error: Callable[[Any], str]
+) -> None:
+    refused = post(server, path, widget, **more)
+    assert refused.status_code == 403
+    assert "This widget is for the collection 'default'." in error(refused.json())
+
+
+def test_a_widgets_own_collection_is_what_an_openai_client_gets_as_footnote(
+    server: TestClient,
+) -> None:
+    body = {"text": "Skelling has 12 lamps.", "title": "Lamps", "collection": "lamps"}
+    server.post("/v1/documents", json=body).raise_for_status()
+    widget = create(server, collection="lamps")
+    said = {"role": "user", "content": "How many lamps has Skelling?"}
+    answered = post(server, "/v1/chat/completions", widget, messages=[said])
+    passages = answered.json()["footnote"]["passages"]
+    assert {p["title"] for p in passages} == {"Lamps"}
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/v1/chat/completions", lambda told: told["error"]["message"]),
+        ("/v1/deep-chat", lambda told: told["error"]),
+        ("/api/v1/prediction/default", lambda told: told["message"]),
+        ("/api/chat", lambda told: told["detail"]),
+    ],
+)
+def test_all_clients_of_a_visitor_share_one_limit_and_are_told_in_their_own_words(
+    server: TestClient, question: dict[str, Any], path: str, error: Callable[[Any], str]
+) -> None:
+    widget = create(server, per_minute=1)
+    first = server.post(f"/v1/ask?widget={widget}", json=question, headers={"origin": SITE})
+    assert first.status_code == 200
+    refused = post(server, path, widget)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.headers["access-control-allow-origin"] == SITE
+    assert "More than 1 questions in a minute." in error(refused.json())
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/chatflows-streaming/default", "/api/v1/public-chatbotConfig/default"],
+)
+def test_what_flowises_chat_asks_when_it_starts_is_open_too(
+    server: TestClient, widget: str, path: str
+) -> None:
+    headers = {"origin": SITE}
+    read = server.get(f"{path}?widget={widget}", headers=headers)
+    assert read.status_code == 200
+    assert read.headers["access-control-allow-origin"] == SITE
+    other = path.replace("default", "lamps")
+    assert server.get(f"{other}?widget={widget}", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/default"])
+def test_other_collections_names_stay_unknown(server: TestClient, widget: str, path: str) -> None:
+    assert server.get(f"{path}?widget={widget}", headers={"origin": SITE}).status_code == 403

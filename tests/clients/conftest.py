@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import FileResponse, HTMLResponse
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 
@@ -93,6 +94,59 @@ def serve(
 def answering(serve: Callable[..., str]) -> str:
     """Give the address of a server that answers `QUESTION` with `ANSWER`."""
     return serve(ScriptedChatModel(script=always(ANSWER)))
+
+
+class Site:
+    """A web site of another origin: pages of HTML, each with its own policy, and scripts."""
+
+    def __init__(self, start_server: StartServer) -> None:
+        self.pages: list[tuple[str, str | None]] = []
+        self.scripts: list[Path] = []
+        app = FastAPI()
+
+        @app.get("/{number}")
+        def show(number: int) -> HTMLResponse:
+            html, policy = self.pages[number]
+            return HTMLResponse(
+                html, headers={"Content-Security-Policy": policy} if policy else None
+            )
+
+        @app.get("/scripts/{number}.js")
+        def run(number: int) -> FileResponse:
+            return FileResponse(self.scripts[number], media_type="text/javascript")
+
+        self.origin = start_server(app)
+
+    def add(self, html: str, policy: str | None = None) -> str:
+        """Put up a page; give its address."""
+        self.pages.append((html, policy))
+        return f"{self.origin}/{len(self.pages) - 1}"
+
+    def share(self, script: Path) -> str:
+        """Put up a script; give its address."""
+        self.scripts.append(script)
+        return f"{self.origin}/scripts/{len(self.scripts) - 1}.js"
+
+
+@pytest.fixture(scope="module")
+def site(start_server: StartServer) -> Site:
+    """Give a site whose pages may use `widget`."""
+    return Site(start_server)
+
+
+@pytest.fixture(scope="module")
+def stranger(start_server: StartServer) -> Site:
+    """Give a site whose pages may use no widget."""
+    return Site(start_server)
+
+
+@pytest.fixture(scope="module")
+def widget(answering: str, site: Site) -> str:
+    """Give a widget of the answering server."""
+    body = {"origins": [site.origin]}
+    made = httpx.post(f"{answering}/v1/widgets", json=body, timeout=WAIT_SECONDS)
+    made.raise_for_status()
+    return str(made.json()["id"])
 
 
 @pytest.fixture(scope="module")
@@ -187,12 +241,16 @@ def check() -> Check:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Give what opens a page of a server's origin with a client's script; no other is reached."""
+    """Give what opens a page with a client's script; nothing but the server is reached.
+
+    The page is of the server's origin, or of a site that is named.
+    """
     context = browser.new_context()
 
-    def opened(address: str, script: Path, html: str) -> Page:
+    def opened(address: str, script: Path, html: str, site: Site | None = None) -> Page:
         if not script.is_file():
             pytest.skip("the client is absent: npm ci --prefix tests/clients")
+        home = address if site is None else site.origin
 
         def answer(route: Route) -> None:
             url = route.request.url
@@ -200,7 +258,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
                 route.fulfill(body=html, content_type="text/html; charset=utf-8")
             elif url == f"{address}/test/client.js":
                 route.fulfill(path=script, content_type="text/javascript; charset=utf-8")
-            elif url.startswith(f"{address}/"):
+            elif url.startswith((f"{address}/", f"{home}/")):
                 route.continue_()
             else:
                 route.abort()
@@ -208,7 +266,9 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         context.route("**/*", answer)
         page = context.new_page()
         page.set_default_timeout(PAGE_MILLISECONDS)
-        page.goto(f"{address}/test/page.html")
+        # A page that is made up has no address space, and Chromium lets it reach no loopback.
+        shared = site and site.add(html.replace("client.js", site.share(script)))
+        page.goto(shared or f"{address}/test/page.html")
         return page
 
     yield opened

@@ -33,8 +33,13 @@ WHOLE = {"url": "/v1/deep-chat"}
 def ask(open_page: Any) -> Any:
     """Give what asks a question in a new page and gives the page."""
 
-    def asked(address: str, settings: dict[str, Any], question: str = QUESTION) -> Any:
-        page = open_page(address, SCRIPT, HTML)
+    def asked(
+        address: str,
+        settings: dict[str, Any],
+        question: str = QUESTION,
+        site: Any = None,
+    ) -> Any:
+        page = open_page(address, SCRIPT, HTML, site)
         page.wait_for_function("Boolean(customElements.get('deep-chat'))")
         page.evaluate(OPEN, settings)
         page.wait_for_function("window.rendered")
@@ -146,3 +151,23 @@ def test_the_component_can_be_asked_again(ask: Any, answering: str) -> None:
     wait_for_reply(page)
 
     assert page.locator(".ai-message-text").count() == 2
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+def test_a_page_of_another_origin_asks_by_its_widget(
+    ask: Any, answering: str, widget: str, site: Any, *, stream: bool
+) -> None:
+    settings = {"url": f"{answering}/v1/deep-chat?widget={widget}", "stream": stream}
+    page = ask(answering, settings, site=site)
+    assert wait_for_reply(page)["text"] == ANSWER
+
+
+@pytest.mark.parametrize("case", [("stranger", ""), ("site", "&collection=lamps")])
+def test_a_page_gets_no_answer_by_a_widget_of_others(
+    ask: Any, answering: str, widget: str, case: tuple[str, str], request: Any
+) -> None:
+    place, more = case
+    settings = {"url": f"{answering}/v1/deep-chat?widget={widget}{more}"}
+    page = ask(answering, settings, site=request.getfixturevalue(place))
+    page.locator(".error-message-text").wait_for()
+    assert not page.evaluate("window.said.some((message) => message.role === 'ai')")

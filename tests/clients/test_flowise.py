@@ -99,3 +99,37 @@ def test_a_question_that_is_too_long_is_shown_why(ask: Any, answering: str, *, w
     page = ask(answering, "why " * 600, whole=whole)
 
     assert "2,000" in last(page, "2,000")
+
+
+FOREIGN = """<!doctype html><meta charset=utf-8><title>chat</title>
+<body style="height: 600px"><flowise-fullchatbot></flowise-fullchatbot>
+<script type=module>
+import Chatbot from "client.js";
+Chatbot.initFull({{ chatflowid: "{id}", apiHost: "{server}" }});
+</script>"""
+
+
+def test_a_page_of_another_origin_asks_by_its_widget(
+    open_page: Any, answering: str, widget: str, site: Any
+) -> None:
+    html = FOREIGN.format(id=f"default?widget={widget}", server=answering)
+    page = open_page(answering, SCRIPT, html, site)
+    page.wait_for_load_state("networkidle")
+    page.locator("textarea").fill(QUESTION)
+    page.locator("textarea").press("Enter")
+    assert ANSWER in last(page, "50 billion")
+
+
+@pytest.mark.parametrize("case", [("stranger", "default"), ("site", "lamps")])
+def test_a_page_gets_no_answer_by_a_widget_of_others(
+    open_page: Any, answering: str, widget: str, case: tuple[str, str], request: Any
+) -> None:
+    place, collection = case
+    html = FOREIGN.format(id=f"{collection}?widget={widget}", server=answering)
+    page = open_page(answering, SCRIPT, html, request.getfixturevalue(place))
+    page.wait_for_load_state("networkidle")
+    page.locator("textarea").fill(QUESTION)
+    with page.expect_event("console", lambda message: message.type == "error"):
+        page.locator("textarea").press("Enter")
+    page.wait_for_load_state("networkidle")
+    assert "50 billion" not in page.locator(".chatbot-host-bubble").last.inner_text()

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 
@@ -50,33 +48,6 @@ class SilentModel(ScriptedChatModel):
             yield chunk
 
 
-class Site:
-    """A web site of another origin: pages of HTML, each with its own policy."""
-
-    def __init__(self, start_server: Callable[[FastAPI], str]) -> None:
-        self.pages: list[tuple[str, str | None]] = []
-        app = FastAPI()
-
-        @app.get("/{number}")
-        def show(number: int) -> HTMLResponse:
-            html, policy = self.pages[number]
-            return HTMLResponse(
-                html, headers={"Content-Security-Policy": policy} if policy else None
-            )
-
-        self.origin = start_server(app)
-
-    def add(self, html: str, policy: str | None = None) -> str:
-        """Put up a page; give its address."""
-        self.pages.append((html, policy))
-        return f"{self.origin}/{len(self.pages) - 1}"
-
-
-@pytest.fixture(scope="module")
-def site(start_server: Callable[[FastAPI], str]) -> Site:
-    return Site(start_server)
-
-
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     made = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
@@ -92,7 +63,7 @@ def create(address: str, **values: Any) -> str:
 
 
 @pytest.fixture
-def embed(site: Site, context: BrowserContext) -> Embed:
+def embed(site: Any, context: BrowserContext) -> Embed:
     """Give what opens a page of the site with a server's widget in it."""
 
     def opened(
@@ -239,7 +210,7 @@ def test_a_slow_server_is_waited_for_and_can_be_stopped(
 
 
 def test_too_many_questions_are_said_to_be_with_the_seconds(
-    answering: str, site: Site, embed: Embed
+    answering: str, site: Any, embed: Embed
 ) -> None:
     page = embed(answering, widget=create(answering, origins=[site.origin], per_minute=1))
     ask(page)
@@ -285,7 +256,7 @@ def test_it_works_under_the_strictest_policy(answering: str, embed: Embed) -> No
 
 
 def test_a_page_that_is_not_allowed_cannot_frame_a_document(
-    answering: str, site: Site, context: BrowserContext
+    answering: str, site: Any, context: BrowserContext
 ) -> None:
     found = httpx.get(f"{answering}/v1/documents?collection=default", timeout=WAIT_SECONDS)
     document = found.json()["documents"][0]["id"]
@@ -304,7 +275,7 @@ def test_a_page_that_is_not_allowed_cannot_frame_a_document(
 
 
 def test_what_documents_questions_and_answers_hold_is_never_run(
-    serve: Callable[..., str], site: Site, embed: Embed
+    serve: Callable[..., str], site: Any, embed: Embed
 ) -> None:
     address = serve(ScriptedChatModel(script=always(HOSTILE)))
     text = f"The password of the lamp is {HOSTILE} and [this](javascript:window.broken=1)."
@@ -514,7 +485,7 @@ def test_its_words_are_in_the_languages_it_knows(
 
 
 def test_looks_come_from_the_widget_and_the_page_has_the_last_word(
-    answering: str, site: Site, embed: Embed
+    answering: str, site: Any, embed: Embed
 ) -> None:
     looks = {"title": "From the server", "greeting": "Hello!", "starters": [QUESTION]}
     widget = create(answering, origins=[site.origin], looks={**looks, "accent": "#b00020"})
