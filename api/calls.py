@@ -139,15 +139,19 @@ class Call(Generic[T]):
         return http.build_request(self.method, self.path, content=content, headers=headers)
 
 
-def asking(question: str, collection: str, history: History) -> Call[AnswerResponse]:
+def asking(
+    question: str, collection: str, history: History, *, fresh: bool = False
+) -> Call[AnswerResponse]:
     """Ask for an answer."""
-    body = _question(question, collection, history)
+    body = _question(question, collection, history, fresh=fresh)
     return Call("POST", "/v1/ask", _reader(AnswerResponse), body=body)
 
 
-def streaming(question: str, collection: str, history: History) -> Call[None]:
+def streaming(
+    question: str, collection: str, history: History, *, fresh: bool = False
+) -> Call[None]:
     """Ask for an answer as it is written; what is read here is only whether it begins."""
-    body = {**_question(question, collection, history), "stream": True}
+    body = {**_question(question, collection, history, fresh=fresh), "stream": True}
     return Call("POST", "/v1/ask", check, body=body)
 
 
@@ -324,12 +328,14 @@ def _read_ready(response: httpx.Response) -> bool:
     return _reader(HealthResponse)(response).status == "ready"
 
 
-def _question(question: str, collection: str, history: History) -> Body:
+def _question(question: str, collection: str, history: History, *, fresh: bool) -> Body:
     turns = [
         turn if isinstance(turn, str) else {"question": turn.question, "answer": turn.answer}
         for turn in history
     ]
-    return {"question": question, "collection": collection, "history": turns}
+    body = {"question": question, "collection": collection, "history": turns}
+    # An older server knows no `fresh`, and has no answers to give again.
+    return {**body, "fresh": True} if fresh else body
 
 
 def _path(document_id: str) -> str:

@@ -113,16 +113,26 @@ class Footnote:
         self._http.close()
 
     def ask(
-        self, question: str, *, collection: str = DEFAULT_COLLECTION, history: History = ()
+        self,
+        question: str,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        history: History = (),
+        fresh: bool = False,
     ) -> AnswerResponse:
-        """Answer a question with citations, or say why not."""
-        return self.send(asking(question, collection, history))
+        """Answer a question with citations, or say why not; `fresh` asks what is known too."""
+        return self.send(asking(question, collection, history, fresh=fresh))
 
     def stream(
-        self, question: str, *, collection: str = DEFAULT_COLLECTION, history: History = ()
+        self,
+        question: str,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        history: History = (),
+        fresh: bool = False,
     ) -> Generator[StreamEvent]:
         """Answer a question as it is written; the last event has the answer."""
-        return self._stream(streaming(question, collection, history))
+        return self._stream(streaming(question, collection, history, fresh=fresh))
 
     def search(
         self, query: str, *, collection: str = DEFAULT_COLLECTION, limit: int = 8
@@ -266,16 +276,26 @@ class AsyncFootnote:
         await self._http.aclose()
 
     async def ask(
-        self, question: str, *, collection: str = DEFAULT_COLLECTION, history: History = ()
+        self,
+        question: str,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        history: History = (),
+        fresh: bool = False,
     ) -> AnswerResponse:
-        """Answer a question with citations, or say why not."""
-        return await self.send(asking(question, collection, history))
+        """Answer a question with citations, or say why not; `fresh` asks what is known too."""
+        return await self.send(asking(question, collection, history, fresh=fresh))
 
     def stream(
-        self, question: str, *, collection: str = DEFAULT_COLLECTION, history: History = ()
+        self,
+        question: str,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        history: History = (),
+        fresh: bool = False,
     ) -> AsyncGenerator[StreamEvent]:
         """Answer a question as it is written; who leaves before the last event should `aclose`."""
-        return self._stream(streaming(question, collection, history))
+        return self._stream(streaming(question, collection, history, fresh=fresh))
 
     async def search(
         self, query: str, *, collection: str = DEFAULT_COLLECTION, limit: int = 8

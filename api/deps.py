@@ -10,6 +10,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from api.feedback import RecentAnswers
+from api.known import KnownAnswers
 from api.widgets import Widget, WidgetMayOnlyAskError
 from index.library import DEFAULT_COLLECTION, Library, check_collection
 from qa.bootstrap import Service
@@ -17,12 +18,13 @@ from qa.bootstrap import Service
 
 @dataclass(slots=True)
 class Running:
-    """The service of a running app, its threads that read and ingest uploads, the last answers.
+    """The service of a running app, its threads that read and ingest uploads, and its answers.
 
     Reading has its own, so that what cannot be used is refused while another upload is ingested;
     it is one, so that uploads keep their order, and only one large document is taken apart at once.
-    `warm` is set when the embedding model is loaded, `primed` when the local language model has
-    read what all its prompts begin with (or could not: then its own state says so).
+    `recent` are the last answers that were given, to be judged; `known` those that need no asking
+    again. `warm` is set when the embedding model is loaded, `primed` when the local language model
+    has read what all its prompts begin with (or could not: then its own state says so).
     """
 
     service: Service
@@ -30,6 +32,7 @@ class Running:
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="ingest")
     )
     recent: RecentAnswers = field(default_factory=RecentAnswers)
+    known: KnownAnswers = field(default_factory=KnownAnswers)
     reading: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="read")
     )

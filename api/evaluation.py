@@ -143,7 +143,7 @@ class ServerTarget:
         clock = asyncio.get_running_loop().time
         began, first, given = clock(), None, None
         async for event in self._client.stream(
-            question.text, collection=self._collection, history=question.history
+            question.text, collection=self._collection, history=question.history, fresh=True
         ):
             match event:
                 case StreamToken():

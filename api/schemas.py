@@ -40,12 +40,16 @@ class ExchangeBody(Schema):
 
 
 class AskRequest(Schema):
-    """A question, the collection to ask, and the conversation before it, oldest first."""
+    """A question, the collection to ask, and the conversation before it, oldest first.
+
+    `fresh` asks for a new answer where one is known: the same question of the same documents.
+    """
 
     question: Annotated[Text, Field(examples=["how much will Alibaba invest?"])]
     collection: str = DEFAULT_COLLECTION
     history: list[ExchangeBody | Text] = Field(default=[], max_length=100)
     stream: bool = False
+    fresh: bool = False
 
     def to_ask(self, collection: str) -> Ask:
         """Give the question as the chain takes it."""
@@ -53,7 +57,7 @@ class AskRequest(Schema):
             h if isinstance(h, ExchangeBody) else ExchangeBody(question=h) for h in self.history
         )
         history = tuple(Exchange(turn.question, turn.answer) for turn in turns)
-        return Ask(self.question, collection, history)
+        return Ask(self.question, collection, history, self.fresh)
 
 
 class SearchRequest(Schema):
@@ -184,7 +188,7 @@ class AnswerResponse(Schema):
     """An answer with its citations, or `answered: false` with a reason and the nearest passages.
 
     `confidence`, 0 to 1, is the search's chance that the cited sentences answer; not calibrated.
-    `id` is what `POST /v1/feedback` names it by.
+    `id` is what `POST /v1/feedback` names it by; `cached` says that it was known already.
     """
 
     id: str | None = None
@@ -199,6 +203,7 @@ class AnswerResponse(Schema):
     model: str
     timings: TimingsBody
     usage: UsageBody | None
+    cached: bool = False
 
     @classmethod
     def of(cls, answer: Answer) -> AnswerResponse:
@@ -222,6 +227,7 @@ class AnswerResponse(Schema):
             confidence=round(answer.confidence, 4),
             question=answer.question,
             model=answer.model,
+            cached=answer.cached,
             usage=None
             if answer.usage is None
             else UsageBody(

@@ -240,6 +240,17 @@ def conclude(turn: Turn, shown: Shown, model: str) -> tuple[Event, ...]:
     return (*(Cited(c) for c in citations), Ended(answer))
 
 
+def tell(known: Answer, ask: Ask) -> Iterator[tuple[Event, ...]]:
+    """Give the events of an answer that is known, as if it were new; `ask` is what was asked."""
+    rewritten = known.question != ask.question.strip()
+    yield (Started(known.question, known.model, rewritten),)
+    if known.answered:
+        yield (Token(known.text),)
+        yield (*(Cited(c) for c in known.citations), Ended(known))
+    else:
+        yield (Refused(known),)
+
+
 def answer_of(events: tuple[Event, ...]) -> Answer:
     """Give the answer that a chain's events end with."""
     last = events[-1]

@@ -11,11 +11,15 @@ from index.types import Hit
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A question as it arrived. `history` holds the conversation so far, oldest first."""
+    """A question as it arrived. `history` holds the conversation so far, oldest first.
+
+    `fresh` asks for a new answer, also where one is known.
+    """
 
     question: str
     collection: str
     history: tuple[Exchange, ...] = ()
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class Answer:
     `passages` are the nearest ones either way. `dropped_markers` counts the model's markers that
     pointed at nothing. `confidence`, 0 to 1, is the search's chance that the cited sentences are
     the ones that answer; 0 for a refusal. `usage` is None where a model does not tell. `id` is what
-    feedback names the answer by, None where nobody keeps it.
+    feedback names the answer by, None where nobody keeps it; `cached` says that it was known.
     """
 
     question: str
@@ -131,6 +135,7 @@ class Answer:
     confidence: float = 0.0
     usage: Usage | None = None
     id: str | None = None
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -14,11 +15,12 @@ from fastapi.responses import StreamingResponse
 from api.deps import Running
 from api.events import HEADERS, MEDIA_TYPE, NATIVE, Format, encode
 from api.feedback import record
+from api.known import key_of
 from api.widgets import Widget
 from index.errors import DocumentNotFoundError
 from index.library import Library, check_collection
-from qa.chain import answer
-from qa.types import Answer, Ask, Ended, Event, Refused
+from qa.chain import answer_of, tell
+from qa.types import Answer, Ask, Ended, Event, Refused, Timings
 
 
 def accepts_stream(request: Request) -> bool:
@@ -29,7 +31,10 @@ def accepts_stream(request: Request) -> bool:
 async def whole(running: Running, ask: Ask, widget: Widget | None = None) -> Answer:
     """Answer a question; the answer can be judged from then on. Raises `FootnoteError`."""
     check_collection(ask.collection)
-    return await _keep(running, ask, widget, await answer(running.service.chain, ask))
+    events: tuple[Event, ...] = ()
+    async for group in _answer(running, ask, widget):
+        events = group or events
+    return answer_of(events)
 
 
 async def stream(  # noqa: PLR0913  each is a way in which the routes differ
@@ -47,8 +52,7 @@ async def stream(  # noqa: PLR0913  each is a way in which the routes differ
     status: raises `FootnoteError`. Without it every error is an event.
     """
     check_collection(ask.collection)
-    asked = cast("AsyncGenerator[tuple[Event, ...]]", running.service.chain.astream(ask))
-    groups = _keeping(running, ask, widget, asked)
+    groups = _answer(running, ask, widget)
     if wait:
         groups = _resume(await anext(groups), groups)
     return StreamingResponse(
@@ -65,25 +69,40 @@ async def _resume(
             yield group
 
 
-async def _keeping(
-    running: Running,
-    ask: Ask,
-    widget: Widget | None,
-    groups: AsyncGenerator[tuple[Event, ...]],
+async def _answer(
+    running: Running, ask: Ask, widget: Widget | None
 ) -> AsyncGenerator[tuple[Event, ...]]:
-    async with aclosing(groups):
-        async for group in groups:
-            match group:
-                case (*before, Ended(told)):
-                    yield (*before, Ended(await _keep(running, ask, widget, told)))
-                case (*before, Refused(told)):
-                    yield (*before, Refused(await _keep(running, ask, widget, told)))
-                case _:
-                    yield group
+    """Give the events of an answer that is known, or of a new one, which is known from then on."""
+    began = time.perf_counter()
+    service = running.service
+    key = await asyncio.to_thread(key_of, ask, service.library, service.reader.name)
+    if not ask.fresh and (known := running.known.get(key)) is not None:
+        seconds = time.perf_counter() - began
+        timings = Timings(total=seconds, first_token=seconds if known.answered else None)
+        for group in tell(replace(known, cached=True, timings=timings), ask):
+            yield await _keep(running, ask, widget, group)
+        return
+    asked = cast("AsyncGenerator[tuple[Event, ...]]", service.chain.astream(ask))
+    async with aclosing(asked):
+        async for group in asked:
+            if group and isinstance(last := group[-1], Ended | Refused):
+                running.known.add(key, last.answer)
+            yield await _keep(running, ask, widget, group)
 
 
-async def _keep(running: Running, ask: Ask, widget: Widget | None, told: Answer) -> Answer:
-    """Hold an answer for whoever judges it, and give it with its id."""
+async def _keep(
+    running: Running, ask: Ask, widget: Widget | None, group: tuple[Event, ...]
+) -> tuple[Event, ...]:
+    """Hold the answer that ends a group, for whoever judges it, and give it its id."""
+    match group:
+        case (*before, Ended(told)):
+            return (*before, Ended(await _name(running, ask, widget, told)))
+        case (*before, Refused(told)):
+            return (*before, Refused(await _name(running, ask, widget, told)))
+    return group
+
+
+async def _name(running: Running, ask: Ask, widget: Widget | None, told: Answer) -> Answer:
     library = running.service.library
 
     def put_down() -> Answer:

@@ -57,7 +57,8 @@ function facts(question: string, answer: Answer): HTMLElement {
   if (answer.reason) add("Reason", answer.reason.code);
   if (answer.answered) add("Search's confidence", answer.confidence.toFixed(2));
   add("Model", answer.model);
-  add("Found in", seconds(timings.retrieve));
+  if (answer.cached) add("Known already", "this question was asked of the same documents before");
+  else add("Found in", seconds(timings.retrieve));
   if (timings.first_token !== null) add("First word after", seconds(timings.first_token));
   add("Done after", seconds(timings.total));
   if (usage) add("Tokens", `${usage.input_tokens} read, ${usage.output_tokens} written`);
