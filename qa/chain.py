@@ -19,7 +19,7 @@ from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from index.types import Hit
 from qa.citations import MARKER, Claim, cite, ground, parse_markers, split_stream
-from qa.conversation import stand_alone
+from qa.conversation import stand_alone, stands_alone
 from qa.errors import (
     EmptyQuestionError,
     ModelError,
@@ -89,7 +89,7 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
     async def rewrite(ask: Ask) -> Turn:
         began = time.perf_counter()
         question = check_length(ask.question, bounds.question_characters)
-        if ask.history:
+        if ask.history and not stands_alone(question):
             async with gate.enter():
                 question = await _rewrite(question, ask, reader)
         return Turn(ask, began, question)
