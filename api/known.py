@@ -12,19 +12,20 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from index.library import Library
-from qa.types import Answer, Ask
+from qa.types import Answer, Ask, Risk
 
 MOST_KNOWN = 1000
 
-Key: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...], str, str]
-"""Question, collection, history, version of the collection, model."""
+Key: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...], Risk | float | None, bool, str, str]
+"""Question, collection, history, risk, explained, version of the collection, model."""
 
 
 def key_of(ask: Ask, library: Library, model: str) -> Key:
     """Give what an answer depends on; white space in the question does not count."""
     history = tuple((exchange.question, exchange.answer) for exchange in ask.history)
     version = library.version(ask.collection)
-    return " ".join(ask.question.split()), ask.collection, history, version, model
+    question = " ".join(ask.question.split())
+    return question, ask.collection, history, ask.risk, ask.explain, version, model
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -43,6 +43,8 @@ class AskRequest(Schema):
     """A question, the collection to ask, and the conversation before it, oldest first.
 
     `fresh` asks for a new answer where one is known: the same question of the same documents.
+    `risk` is the one that is accepted, by name or as the chance to be wrong, 0 to 1. `explain` asks
+    what the confidence was estimated from.
     """
 
     question: Annotated[Text, Field(examples=["how much will Alibaba invest?"])]
@@ -50,6 +52,8 @@ class AskRequest(Schema):
     history: list[ExchangeBody | Text] = Field(default=[], max_length=100)
     stream: bool = False
     fresh: bool = False
+    risk: Literal["strict", "balanced", "open"] | Annotated[float, Field(ge=0, le=1)] | None = None
+    explain: bool = False
 
     def to_ask(self, collection: str) -> Ask:
         """Give the question as the chain takes it."""
@@ -57,7 +61,14 @@ class AskRequest(Schema):
             h if isinstance(h, ExchangeBody) else ExchangeBody(question=h) for h in self.history
         )
         history = tuple(Exchange(turn.question, turn.answer) for turn in turns)
-        return Ask(self.question, collection, history, self.fresh)
+        return Ask(
+            self.question,
+            collection,
+            history,
+            fresh=self.fresh,
+            risk=self.risk,
+            explain=self.explain,
+        )
 
 
 class SearchRequest(Schema):
@@ -187,8 +198,9 @@ class EvidenceBody(Schema):
 class AnswerResponse(Schema):
     """An answer with its citations, or `answered: false` with a reason and the nearest passages.
 
-    `confidence`, 0 to 1, is the search's chance that the cited sentences answer; not calibrated.
-    `id` is what `POST /v1/feedback` names it by; `cached` says that it was known already.
+    `confidence` is the chance, 0 to 1, that the answer is right, as fitted on public question sets.
+    `id` is what `POST /v1/feedback` names it by; `cached` says that it was known already;
+    `explanation` has the features of its confidence, where they were asked for.
     """
 
     id: str | None = None
@@ -204,6 +216,7 @@ class AnswerResponse(Schema):
     timings: TimingsBody
     usage: UsageBody | None
     cached: bool = False
+    explanation: dict[str, float] | None = None
 
     @classmethod
     def of(cls, answer: Answer) -> AnswerResponse:
@@ -228,6 +241,7 @@ class AnswerResponse(Schema):
             question=answer.question,
             model=answer.model,
             cached=answer.cached,
+            explanation=dict(answer.features) or None,
             usage=None
             if answer.usage is None
             else UsageBody(

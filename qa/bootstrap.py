@@ -123,6 +123,7 @@ def build_service(
         question_characters=settings.max_question_characters,
         evidence_sentences=settings.evidence_sentences,
         evidence_characters=settings.evidence_characters,
+        risk=settings.risk,
     )
     chain = build_chain(retriever, reading, gate, limits)
     return Service(settings, owned, reading, chain, searching)
@@ -134,15 +135,16 @@ def warm_embedder(service: Service) -> None:
 
 
 async def warm_reader(service: Service) -> None:
-    """Load the local model and let it read the beginning that all its prompts share.
+    """Load the local model and let it read what all its prompts begin with.
 
     Raises `ModelError`. A model of another provider is not asked anything.
     """
     from qa.models import LocalReader  # noqa: PLC0415  LangChain takes a second
-    from qa.prompts import quote_messages  # noqa: PLC0415
+    from qa.prompts import check_messages, quote_messages  # noqa: PLC0415
 
     if isinstance(service.reader, LocalReader):
         model = await service.reader.chat()
+        await service.reader.assent(check_messages(("This is one.",), "Is it one?", "Yes"))
         await model.ainvoke(quote_messages("Is this a question?", ()))
 
 

@@ -18,7 +18,8 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from index.types import Hit
-from qa.citations import MARKER, Claim, cite, ground, parse_markers, split_stream
+from qa.citations import MARKER, Claim, Parsed, cite, ground, parse_markers, split_stream
+from qa.confidence import Features, estimate, measure, threshold
 from qa.conversation import stand_alone, stands_alone
 from qa.errors import (
     EmptyQuestionError,
@@ -29,7 +30,13 @@ from qa.errors import (
 from qa.evidence import select
 from qa.gate import Gate
 from qa.models import Reader
-from qa.prompts import NOT_STATED, cited_messages, quote_messages, says_not_stated
+from qa.prompts import (
+    NOT_STATED,
+    check_messages,
+    cited_messages,
+    quote_messages,
+    says_not_stated,
+)
 from qa.retriever import read_hits
 from qa.types import (
     Answer,
@@ -41,6 +48,7 @@ from qa.types import (
     Refusal,
     RefusalCode,
     Refused,
+    Risk,
     Started,
     Timings,
     Token,
@@ -65,7 +73,14 @@ class Turn:
     found: float = 0.0
 
 
-Piece: TypeAlias = Turn | str | Usage
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The reader's own word on whether the cited sentences say what it answered, as log-odds."""
+
+    log_odds: float
+
+
+Piece: TypeAlias = Turn | str | Usage | Checked
 Pieces: TypeAlias = tuple[Piece, ...]
 """What the reader streams: the turn, the model's text, its usage; tuples add up for `ainvoke`."""
 Chain: TypeAlias = Runnable[Ask, tuple[Event, ...]]
@@ -73,11 +88,15 @@ Chain: TypeAlias = Runnable[Ask, tuple[Event, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of a question (`characters`) and of its evidence; None leaves it to the model's."""
+    """Bounds of a question (`characters`) and of its evidence; None leaves it to the model's.
+
+    `risk` is what a question accepts that does not say.
+    """
 
     question_characters: int = 2000
     evidence_sentences: int | None = None
     evidence_characters: int | None = None
+    risk: Risk | float = "balanced"
 
 
 def build_chain(  # noqa: C901  it only holds the five steps, which share its arguments
@@ -114,8 +133,12 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
             yield (turn,)
             if turn.refusal is None:
                 async with gate.enter():
+                    raw = ""
                     async for piece in _read(turn, reader):
+                        raw += piece if isinstance(piece, str) else ""
                         yield (piece,)
+                    if checked := await _check(draft(turn, raw), turn, reader):
+                        yield (checked,)
 
     async def prove(groups: AsyncIterator[Pieces]) -> AsyncIterator[tuple[Event, ...]]:
         turn: Turn | None = None
@@ -127,13 +150,16 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
                 yield (Started(turn.question, reader.name, rewritten),)
             elif isinstance(piece, Usage):
                 shown.count(piece)
+            elif isinstance(piece, Checked):
+                shown.checked = piece
             elif text := shown.add(piece):
                 yield (Token(text),)
         if turn is None:
             return
         if turn.refusal is None and (rest := shown.finish()):
             yield (Token(rest),)
-        yield conclude(turn, shown, reader.name)
+        risk = bounds.risk if turn.ask.risk is None else turn.ask.risk
+        yield conclude(turn, shown, reader.name, threshold(risk))
 
     return (
         RunnableLambda(rewrite, name="rewrite")
@@ -176,6 +202,7 @@ class Shown:
         self.raw = ""
         self.first: float | None = None
         self.usage: Usage | None = None
+        self.checked: Checked | None = None
         self._held = ""
         self._sent = ""
 
@@ -211,15 +238,46 @@ class Shown:
         return fresh
 
 
-def conclude(turn: Turn, shown: Shown, model: str) -> tuple[Event, ...]:
-    """Resolve, verify, and give the stream's last events."""
-    parsed = parse_markers(shown.raw.strip(), len(turn.evidence))
-    refusal = turn.refusal
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A reply as far as its words alone tell: its claims, tied to evidence, or why it is none."""
+
+    parsed: Parsed
+    claims: tuple[Claim, ...]
+    refusal: Refusal | None
+
+
+def draft(turn: Turn, raw: str) -> Draft:
+    """Resolve the markers of a model's text and verify it, without asking anybody."""
+    parsed = parse_markers(raw.strip(), len(turn.evidence))
     claims = ground(parsed, turn.question, turn.evidence)
+    refusal = turn.refusal
     if refusal is None and says_not_stated(parsed.text):
         refusal = Refusal(RefusalCode.NOT_STATED, "The documents found do not say.")
     if refusal is None:
         refusal = check_answer(turn.question, parsed.text, claims, turn.evidence)
+    return Draft(parsed, claims, refusal)
+
+
+def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event, ...]:
+    """Resolve, verify, and give the stream's last events.
+
+    `least` is the confidence that an answer needs where the reader could be asked about it.
+    """
+    drafted = draft(turn, shown.raw)
+    parsed, claims, refusal = drafted.parsed, drafted.claims, drafted.refusal
+    features: Features = {}
+    confidence = 0.0
+    if refusal is None:
+        features = measure(turn.question, parsed.text, turn.hits, turn.evidence, claims)
+        if shown.checked is not None:
+            features["check"] = shown.checked.log_odds
+        confidence = estimate(features)
+        if shown.checked is not None and confidence < least:
+            refusal = Refusal(
+                RefusalCode.UNCERTAIN,
+                "The documents found may not say: no passage clearly answers this.",
+            )
     citations = () if refusal else cite(parsed.text, claims, turn.evidence)
     answer = Answer(
         question=turn.question,
@@ -232,8 +290,9 @@ def conclude(turn: Turn, shown: Shown, model: str) -> tuple[Event, ...]:
         timings=_time(turn, shown),
         evidence=turn.evidence,
         dropped_markers=parsed.dropped,
-        confidence=0.0 if refusal else _trust(claims, turn.evidence),
+        confidence=confidence,
         usage=shown.usage,
+        features=features if turn.ask.explain else {},
     )
     if refusal:
         return (Refused(answer),)
@@ -267,11 +326,6 @@ async def answer(chain: Chain, ask: Ask) -> Answer:
     return answer_of(events)
 
 
-def _trust(claims: tuple[Claim, ...], evidence: tuple[Evidence, ...]) -> float:
-    cited = {number for claim in claims for number in claim.numbers}
-    return min(1.0, sum(e.chance for e in evidence if e.number in cited))
-
-
 async def _flatten(groups: AsyncIterator[Pieces]) -> AsyncIterator[Piece]:
     async for group in groups:
         for piece in group:
@@ -286,6 +340,18 @@ async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage]:
             yield str(chunk.text)
             if told := chunk.usage_metadata:
                 yield Usage(told["input_tokens"], told["output_tokens"])
+
+
+async def _check(drafted: Draft, turn: Turn, reader: Reader) -> Checked | None:
+    """Ask the reader whether the cited sentences say its answer, where its words stand so far."""
+    if drafted.refusal is not None:
+        return None
+    cited = {n for claim in drafted.claims for n in claim.numbers}
+    quotes = [e.text for e in turn.evidence if e.number in cited]
+    with _translated(reader.name):
+        asked = check_messages(quotes, turn.question, drafted.parsed.text)
+        log_odds = await reader.assent(asked)
+    return None if log_odds is None else Checked(log_odds)
 
 
 async def _rewrite(question: str, ask: Ask, reader: Reader) -> str:

@@ -7,15 +7,21 @@ when its process is started again.
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 
 from qa.errors import ModelSettingError
 from qa.llama import LlamaServer
 from qa.types import LARGE, SMALL, Profile
 
+TOP = 12
+"""How many of the likeliest tokens are asked for."""
+LEAST_CHANCE = 1e-6
 LOADING_SECONDS = 60.0
 """How long a question waits for the local model to load."""
 
@@ -38,6 +44,12 @@ class Reader(Protocol):
     async def chat(self) -> BaseChatModel:
         """Give the chat model. Raises `ModelError`."""
 
+    async def assent(self, messages: Sequence[BaseMessage]) -> float | None:
+        """Give the log-odds that the model replies yes and not no; None where it cannot tell.
+
+        Raises what the provider raises.
+        """
+
     def close(self) -> None:
         """Release what the reader holds."""
 
@@ -54,6 +66,11 @@ class PlainReader:
     async def chat(self) -> BaseChatModel:
         """Give the model."""
         return self.model
+
+    async def assent(self, messages: Sequence[BaseMessage]) -> float | None:
+        """Give None: the weights of a confidence are fitted to the shipped model's replies."""
+        del messages
+        return None
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
@@ -90,9 +107,28 @@ class LocalReader:
             self._model = (address, model)
         return self._model[1]
 
+    async def assent(self, messages: Sequence[BaseMessage]) -> float | None:
+        """Ask for one word, and compare its likeliest spellings."""
+        model = await self.chat()
+        told = await model.bind(logprobs=True, top_logprobs=TOP, max_completion_tokens=1).ainvoke(
+            list(messages)
+        )
+        content = (told.response_metadata.get("logprobs") or {}).get("content") or []
+        return log_odds(content[0]["top_logprobs"]) if content else None
+
     def close(self) -> None:
         """End the child process."""
         self._server.close()
+
+
+def log_odds(top: Sequence[Mapping[str, Any]]) -> float:
+    """Give ln(P(yes) / P(no)) from the likeliest tokens, `{"token", "logprob"}` each."""
+    chance = {"yes": LEAST_CHANCE, "no": LEAST_CHANCE}
+    for token in top:
+        word = str(token["token"]).strip().casefold()
+        if word in chance:
+            chance[word] += math.exp(token["logprob"])
+    return math.log(chance["yes"] / chance["no"])
 
 
 def openai_compatible(

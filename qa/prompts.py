@@ -38,6 +38,27 @@ QUOTE_EXAMPLES = (
     ("When was the bridge opened?", "4 May 1931"),
 )
 
+CHECK_RULES = (
+    "You are given a sentence, a question and an answer. Reply yes if the sentence states that "
+    "this is the answer to exactly this question, and no if the question asks about something "
+    "else, or more, or the opposite of what the sentence states."
+)
+_OPENED, _DESIGNED, _DIRECTED = BRIDGE.split("\n")
+CHECK_EXAMPLES = (
+    (_OPENED, "Who opened the Halden Bridge?", "Ruth Okafor", "yes"),
+    (_OPENED, "Who closed the Halden Bridge in 1931?", "Ruth Okafor", "no"),
+    (_DESIGNED, "How much did the bridge cost?", "2.4 million crowns", "yes"),
+    (_DESIGNED, "How much did the city borrow for the bridge?", "2.4 million crowns", "no"),
+    (_OPENED, "When did the work on the bridge begin?", "4 May 1931", "no"),
+    (_OPENED, "How long did the work take?", "six years", "yes"),
+    (_DESIGNED, "What was the engineer's name?", "Paul Lindqvist", "yes"),
+    (_DESIGNED, "Who was taught by the engineer?", "Paul Lindqvist", "no"),
+    (_DIRECTED, "How much of the firm does Lindqvist hold?", "a tenth of it", "yes"),
+    (_DIRECTED, "How much of the firm did Lindqvist sell?", "a tenth of it", "no"),
+    (_DIRECTED, "What has not been published?", "its accounts", "yes"),
+    (_DIRECTED, "Which accounts were published first?", "its accounts", "no"),
+)
+
 CITED_RULES = (
     "You answer questions from numbered sentences, and from nothing else. Answer in one to four "
     "plain sentences. After each statement put the numbers of the sentences it stands on in "
@@ -71,6 +92,14 @@ def cited_messages(question: str, evidence: Sequence[Evidence]) -> list[BaseMess
     ]
 
 
+def check_messages(quotes: Sequence[str], question: str, answer: str) -> list[BaseMessage]:
+    """Ask whether the quotes say just what was answered. The beginning never changes."""
+    messages: list[BaseMessage] = [SystemMessage(CHECK_RULES)]
+    for sentence, asked, told, reply in CHECK_EXAMPLES:
+        messages += [HumanMessage(_to_check(sentence, asked, told)), AIMessage(reply)]
+    return [*messages, HumanMessage(_to_check(" ".join(map(flatten, quotes)), question, answer))]
+
+
 def rewrite_messages(question: str, history: Sequence[Exchange]) -> list[BaseMessage]:
     """Ask for a follow-up in a form that stands alone."""
     lines = []
@@ -87,6 +116,10 @@ def rewrite_messages(question: str, history: Sequence[Exchange]) -> list[BaseMes
         AIMessage("When did Ruth Okafor open the Halden Bridge?"),
         HumanMessage("\n".join(lines) + f"\n\nLast question: {flatten(question)}"),
     ]
+
+
+def _to_check(sentence: str, question: str, answer: str) -> str:
+    return f"Sentence: {sentence}\nQuestion: {flatten(question)}\nAnswer: {flatten(answer)}"
 
 
 def says_not_stated(text: str) -> bool:

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     evidence_characters: int | None = Field(
         None, ge=100, description="Their length at most; by default as the model can use."
     )
+    risk: Literal["strict", "balanced", "open"] | Annotated[float, Field(ge=0, le=1)] = Field(
+        "balanced", description="What answers may be given: by name, or the chance to be wrong."
+    )
     max_question_characters: int = Field(2000, ge=10, description="A longer question is refused.")
     max_document_bytes: int = Field(50_000_000, ge=1, description="A larger file is refused.")
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from index.types import Hit
+
+Risk: TypeAlias = Literal["strict", "balanced", "open"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A question as it arrived. `history` holds the conversation so far, oldest first.
 
-    `fresh` asks for a new answer, also where one is known.
+    `fresh` asks for a new answer, also where one is known. `risk` is the one that is accepted, a
+    name or the chance to be wrong, 0 to 1; None leaves it to the setting. `explain` asks for what
+    the confidence was estimated from.
     """
 
     question: str
     collection: str
     history: tuple[Exchange, ...] = ()
     fresh: bool = False
+    risk: Risk | float | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,7 @@ class RefusalCode(StrEnum):
     UNSUPPORTED_NAME = "unsupported_name"
     UNSUPPORTED_ANSWER = "unsupported_answer"
     CONTRADICTED = "contradicted"
+    UNCERTAIN = "uncertain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +125,11 @@ class Answer:
     """What is known of a question: an answer with its citations, or a refusal with its reason.
 
     `passages` are the nearest ones either way. `dropped_markers` counts the model's markers that
-    pointed at nothing. `confidence`, 0 to 1, is the search's chance that the cited sentences are
-    the ones that answer; 0 for a refusal. `usage` is None where a model does not tell. `id` is what
-    feedback names the answer by, None where nobody keeps it; `cached` says that it was known.
+    pointed at nothing. `confidence` is the chance, 0 to 1, that the answer is right, as fitted
+    on public question sets; 0 for a refusal, but for one that is only not sure enough. `features`
+    are what it was estimated from, where that was asked for. `usage` is None where a model does not
+    tell. `id` is what feedback names the answer by, None where nobody keeps it; `cached` says that
+    it was known.
     """
 
     question: str
@@ -136,6 +146,7 @@ class Answer:
     usage: Usage | None = None
     id: str | None = None
     cached: bool = False
+    features: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

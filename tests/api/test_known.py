@@ -107,6 +107,26 @@ def test_a_fresh_answer_can_be_asked_for(server: TestClient, script: Counting) -
     assert script.count == 2
 
 
+def test_an_explanation_comes_only_where_it_was_asked_for(server: TestClient) -> None:
+    assert ask(server)["explanation"] is None
+    explained = ask(server, explain=True)
+    assert not explained["cached"]
+    assert "score" in explained["explanation"]
+    assert ask(server, explain=True)["explanation"] == explained["explanation"]
+
+
+@pytest.mark.parametrize("risk", ["reckless", -0.1, 1.1])
+def test_a_risk_that_is_none_is_refused(server: TestClient, risk: Any) -> None:
+    refused = server.post("/v1/ask", json={"question": QUESTION, "risk": risk})
+    assert refused.status_code == 422
+
+
+@pytest.mark.parametrize("risk", ["strict", "balanced", "open", 0, 0.3, 1])
+def test_another_risk_is_another_question(server: TestClient, risk: Any) -> None:
+    ask(server)
+    assert ask(server, risk=risk)["cached"] is False
+
+
 def test_a_change_of_the_documents_makes_it_unknown(
     server: TestClient, script: Counting, seed: Path
 ) -> None:
@@ -146,7 +166,7 @@ def test_an_error_is_not_known(make_app: Callable[..., FastAPI], seed: Path) -> 
 def test_only_the_last_answers_are_held() -> None:
     known = KnownAnswers(most=2)
     made = Answer("?", False, "", None, (), (), "m", Timings())
-    keys = [(name, "default", (), "v", "m") for name in "abc"]
+    keys = [(name, "default", (), None, False, "v", "m") for name in "abc"]
     known.add(keys[0], made)
     known.add(keys[1], made)
     assert known.get(keys[0]) is made

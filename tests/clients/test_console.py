@@ -105,7 +105,9 @@ def test_an_answer_stands_beside_its_evidence(answering: str, console: Open) -> 
     assert cited.inner_text().startswith("Alibaba Group, based in Hangzhou")
     assert cited.inner_text().endswith("over the next three years.")
     assert "by meaning place" in evidence.locator("article").first.inner_text()
-    assert "scripted" in evidence.locator("dl").inner_text()
+    assert "scripted" in evidence.locator("dl").first.inner_text()
+    evidence.get_by_text("What the chance was estimated from").click()
+    assert "Best sentence's score" in evidence.locator("details dl").inner_text()
 
     page.locator("footnote-chat .mark").click()
     assert page.locator("footnote-chat figure").is_visible()

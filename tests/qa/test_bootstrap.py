@@ -22,7 +22,7 @@ from qa.bootstrap import (
 from qa.errors import ModelSettingError
 from qa.llama import LlamaOptions, LlamaServer
 from qa.models import LocalReader, PlainReader
-from qa.prompts import quote_messages
+from qa.prompts import check_messages, quote_messages
 from qa.settings import Settings
 from qa.testing import ScriptedChatModel, always
 from qa.types import Ask, Refused
@@ -158,8 +158,9 @@ def test_warming_lets_the_local_model_read_what_all_prompts_begin_with(tmp_path:
     )
     asyncio.run(warm_reader(service))
     service.close()
-    shared = [m.text for m in quote_messages("Anything else?", ())][:-1]
-    assert [prompt[:-1] for prompt in shown] == [shared]
+    prompts = (check_messages(["It is."], "Is it?", "Yes"), quote_messages("Is it?", ()))
+    shared = [[m.text for m in prompt][:-1] for prompt in prompts]
+    assert [prompt[:-1] for prompt in shown] == shared
 
 
 def test_warming_asks_nothing_of_another_provider_s_model(tmp_path: Path) -> None:

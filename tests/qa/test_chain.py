@@ -1,15 +1,18 @@
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from langchain_core.messages import BaseMessage
 
 from index.errors import CollectionNotFoundError
 from index.library import Library, Upload
 from index.testing import HashingEmbedder
 from qa.bootstrap import Service, build_service
 from qa.chain import answer, answer_of, check_length
+from qa.confidence import threshold
 from qa.errors import (
     EmptyQuestionError,
     ModelBusyError,
@@ -377,3 +380,99 @@ def test_citations_of_two_documents_name_their_own(desk: Desks, tmp_path: Path) 
         given = last_answer(sitting.ask("What did the bridge and the tower cost?"))
     assert [(c.marker, c.title) for c in given.citations] == [(1, "tower"), (2, "bridge")]
     assert all(texts[c.title][c.start : c.end] == c.quote for c in given.citations)
+
+
+class CheckedReader(PlainReader):
+    """A reader that can be asked whether its answer stands where it says."""
+
+    odds: float | Exception | None = None
+    seen: list[str]
+
+    async def assent(self, messages: Sequence[BaseMessage]) -> float | None:
+        """Give what the test set."""
+        self.seen.append(str(messages[-1].text))
+        if isinstance(self.odds, Exception):
+            raise self.odds
+        return self.odds
+
+
+def checked(
+    library: Library, tmp_path: Path, odds: float | Exception | None, **values: Any
+) -> tuple[CheckedReader, Service]:
+    model = ScriptedChatModel(script=lambda _shown: "€50 billion ($53.5 billion)")
+    reader = CheckedReader("scripted", model, SMALL)
+    object.__setattr__(reader, "odds", odds)
+    object.__setattr__(reader, "seen", [])
+    settings = Settings(home=tmp_path, **values)
+    return reader, build_service(settings, library=library, reader=reader)
+
+
+def given(service: Service, **values: Any) -> Answer:
+    return asyncio.run(answer(service.chain, Ask(INVEST, "default", **values)))
+
+
+def test_the_reader_is_asked_about_the_sentence_that_its_answer_cites(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    reader, service = checked(seed_library, tmp_path, 20.0)
+    told = given(service, explain=True)
+    (asked,) = reader.seen
+    assert "plans to invest €50 billion" in asked
+    assert f"Question: {INVEST}" in asked
+    assert "Answer: €50 billion ($53.5 billion)" in asked
+    assert told.answered
+    assert told.features["check"] == 20.0
+    assert told.confidence > threshold("strict")
+    service.searching.shutdown()
+
+
+def test_what_the_reader_doubts_is_refused_as_the_risk_says(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    _, service = checked(seed_library, tmp_path, -20.0)
+    told = given(service)
+    assert not told.answered
+    assert told.refusal is not None
+    assert told.refusal.code is RefusalCode.UNCERTAIN
+    assert told.citations == ()
+    assert 0 < told.confidence < threshold("balanced")
+    assert given(service, risk="open").answered
+    assert given(service, risk=1.0).answered
+    service.searching.shutdown()
+
+
+@pytest.mark.parametrize(("risk", "answered"), [("strict", False), ("open", True), (0.0, False)])
+def test_the_setting_says_what_a_question_accepts_that_does_not(
+    seed_library: Library, tmp_path: Path, risk: Any, *, answered: bool
+) -> None:
+    _, service = checked(seed_library, tmp_path, -20.0, risk=risk)
+    assert given(service).answered is answered
+    service.searching.shutdown()
+
+
+def test_a_reader_that_cannot_tell_is_not_refused_for_it(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    _, service = checked(seed_library, tmp_path, None, risk="strict")
+    told = given(service, explain=True)
+    assert told.answered
+    assert told.features
+    assert "check" not in told.features
+    service.searching.shutdown()
+
+
+def test_what_is_refused_for_its_words_costs_no_check(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    reader, service = checked(seed_library, tmp_path, 20.0)
+    asked = Ask("How much will Tencent invest?", "default")
+    assert not asyncio.run(answer(service.chain, asked)).answered
+    assert reader.seen == []
+    service.searching.shutdown()
+
+
+def test_a_check_that_fails_is_the_models_failure(seed_library: Library, tmp_path: Path) -> None:
+    _, service = checked(seed_library, tmp_path, RuntimeError("out of memory"))
+    with pytest.raises(ModelUnavailableError, match="out of memory"):
+        given(service)
+    service.searching.shutdown()

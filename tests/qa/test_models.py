@@ -1,4 +1,5 @@
 import asyncio
+import math
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from langchain_openai import ChatOpenAI
 
 from qa.errors import ModelSettingError, ModelUnavailableError
 from qa.llama import LlamaOptions, LlamaServer
-from qa.models import LocalReader, PlainReader, openai_compatible, provided
+from qa.models import LocalReader, PlainReader, log_odds, openai_compatible, provided
 from qa.testing import ScriptedChatModel, always
 from qa.types import LARGE, SMALL
 
@@ -92,3 +93,18 @@ def test_a_provider_that_cannot_be_had_is_an_error_with_a_way_out(
     with pytest.raises(ModelSettingError, match=name) as raised:
         provided(name, answer_tokens=10, timeout=1.0)
     assert "FOOTNOTE_BASE_URL" in raised.value.fix
+
+
+def test_log_odds_add_up_the_spellings_of_yes_and_no() -> None:
+    top = [
+        {"token": "yes", "logprob": math.log(0.4)},
+        {"token": " Yes", "logprob": math.log(0.2)},
+        {"token": "No", "logprob": math.log(0.3)},
+        {"token": "yesterday", "logprob": math.log(0.1)},
+    ]
+    assert log_odds(top) == pytest.approx(math.log(0.6 / 0.3), abs=1e-4)
+
+
+def test_log_odds_of_neither_are_even() -> None:
+    assert log_odds([{"token": "maybe", "logprob": 0.0}]) == 0.0
+    assert log_odds([{"token": "yes", "logprob": 0.0}]) > 10

@@ -43,6 +43,7 @@ export interface Answer {
   timings: { retrieve: number; read: number; total: number; first_token: number | null };
   usage: { input_tokens: number; output_tokens: number } | null;
   cached: boolean;
+  explanation: Record<string, number> | null;
 }
 
 export type Rating = "up" | "down";
@@ -62,6 +63,7 @@ export interface Place {
   server: string;
   widget: string | null;
   collection: string | null;
+  explain: boolean;
 }
 
 export type Trouble = "down" | "notAllowed" | "busy" | "failed";
@@ -96,7 +98,7 @@ export async function ask(
   const history = earlier
     .slice(-REMEMBERED)
     .map((turn) => ({ question: turn.question, answer: turn.answer.answer }));
-  const body = { question, history, stream: true, ...(place.collection && { collection: place.collection }) };
+  const body = { question, history, stream: true, ...(place.collection && { collection: place.collection }), ...(place.explain && { explain: true }) };
   const silent = new AbortController();
   let timer = setTimeout(() => silent.abort(), SILENCE_MS);
   try {

@@ -82,6 +82,7 @@ export class FootnoteChat extends HTMLElement {
       server: server.endsWith("/") ? server : `${server}/`,
       widget: this.#option("widget"),
       collection: this.#option("collection"),
+      explain: this.#option("explain") !== null,
     };
   }
 

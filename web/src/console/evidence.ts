@@ -19,6 +19,7 @@ export function showTurn({ question, answer }: Turn): void {
   body.replaceChildren(verdict(answer, cited.length), facts(question, answer));
   if (cited.length || read.length) body.append(legend(cited.length > 0));
   for (const passage of [...cited, ...read]) body.append(card(passage, answer));
+  if (answer.explanation) body.append(estimated(answer.explanation));
   if (!others.length) return;
   const rest = element("details");
   const lead = cited.length + read.length ? "Found, but not read by the model" : "Nearest passages";
@@ -55,7 +56,7 @@ function facts(question: string, answer: Answer): HTMLElement {
   };
   if (answer.question !== question) add("Looked up", answer.question);
   if (answer.reason) add("Reason", answer.reason.code);
-  if (answer.answered) add("Search's confidence", answer.confidence.toFixed(2));
+  if (answer.confidence) add("Chance to be right", `${Math.round(answer.confidence * 100)} %`);
   add("Model", answer.model);
   if (answer.cached) add("Known already", "this question was asked of the same documents before");
   else add("Found in", seconds(timings.retrieve));
@@ -63,6 +64,30 @@ function facts(question: string, answer: Answer): HTMLElement {
   add("Done after", seconds(timings.total));
   if (usage) add("Tokens", `${usage.input_tokens} read, ${usage.output_tokens} written`);
   return list;
+}
+
+const FEATURES: Record<string, string> = {
+  score: "Best sentence's score",
+  chance: "Search's chance for the cited",
+  similarity: "Likeness of meaning",
+  held: "Question's words that were read",
+  missing: "Question's words not in the passage",
+  names: "Question's names not cited",
+  numbers: "Question's numbers not cited",
+  negation: "Negation not cited",
+  repeated: "Answer's words from the question",
+  length: "Length of the answer, ln",
+  check: "Model's own yes or no, log-odds",
+};
+
+function estimated(features: Record<string, number>): HTMLElement {
+  const whole = element("details");
+  const list = element("dl");
+  for (const [name, value] of Object.entries(features)) {
+    list.append(element("dt", "", FEATURES[name] ?? name), element("dd", "", value.toFixed(2)));
+  }
+  whole.append(element("summary", "", "What the chance was estimated from"), list);
+  return whole;
 }
 
 function legend(cites: boolean): HTMLElement {

@@ -1,0 +1,141 @@
+"""How likely is an answer right? A small logistic model over named features. Pure.
+
+Its weights stand in `confidence.json`, which `benchmarks/fit_confidence.py` fits on question sets
+that have unanswerable questions too; the thresholds of a risk stand there as well. There are two
+sets of weights: for readers that can be asked whether the cited sentences say what was answered
+(`check`), and for those that cannot.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+from index.types import Hit
+from qa.citations import Claim
+from qa.types import Evidence, Risk
+from qa.verify import NOT_ENDINGS
+from qa.words import NEGATIONS, content_stems, known_numbers, names, numbers, stem, stems, words
+
+WEIGHTS = Path(__file__).with_name("confidence.json")
+
+FEATURES = (
+    "score",
+    "chance",
+    "similarity",
+    "held",
+    "missing",
+    "names",
+    "numbers",
+    "negation",
+    "repeated",
+    "length",
+    "check",
+)
+"""What the weights belong to.
+
+`score`: the search's, of the best sentence; `chance`: its chance for the sentences cited;
+`similarity`: the cosine of the question and the best passage. `held`: the share of the question's
+words that stand in what was read; `missing`: how many stand in no cited passage; `names`,
+`numbers`: how many of the question's stand in no cited sentence; `negation`: 1 where the question
+negates and they do not. `repeated`: the share of the answer's words that the question has already;
+`length`: ln of 1 and the answer's words. `check`: the log-odds of yes, when the model is asked
+whether the sentences say just this.
+"""
+
+Features: TypeAlias = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A logistic model; a feature without a weight does not count."""
+
+    bias: float
+    weights: Mapping[str, float]
+
+    def estimate(self, features: Features) -> float:
+        """Give the chance, 0 to 1, that an answer with these features is right."""
+        score = self.bias + sum(w * features[name] for name, w in self.weights.items())
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Both models, and the least confidence that each named risk accepts."""
+
+    checked: Model
+    unchecked: Model
+    thresholds: Mapping[str, float]
+
+
+def measure(
+    question: str,
+    answer: str,
+    hits: Sequence[Hit],
+    evidence: Sequence[Evidence],
+    claims: Sequence[Claim],
+) -> Features:
+    """Measure an answer: all `FEATURES` but `check`, which takes a model."""
+    numbers_cited = {n for claim in claims for n in claim.numbers}
+    cited = [e for e in evidence if e.number in numbers_cited]
+    quotes = "\n".join(e.text for e in cited)
+    said = stems(quotes)
+    asked = content_stems(question)
+    read = stems("\n".join(f"{e.title}\n{e.section or ''}\n{e.text}" for e in evidence))
+    around = stems(
+        "\n".join(
+            f"{h.passage.title}\n{h.passage.section or ''}\n{h.passage.text}"
+            for h in hits
+            if any(_holds(h, e) for e in cited)
+        )
+    )
+    told = content_stems(answer)
+    scores = [s.score for h in hits for s in h.sentences]
+    return {
+        "score": max(scores, default=0.0),
+        "chance": min(1.0, sum(e.chance for e in cited)),
+        "similarity": max((h.similarity for h in hits), default=0.0),
+        "held": sum(w in read for w in asked) / len(asked) if asked else 1.0,
+        "missing": float(sum(w not in around for w in asked)),
+        "names": float(sum(stem(n) not in said for n in names(question))),
+        "numbers": float(sum(n not in known_numbers(quotes) for n in numbers(question))),
+        "negation": float(_negates(question) and not _negates(quotes)),
+        "repeated": sum(w in asked for w in told) / len(told) if told else 0.0,
+        "length": math.log(1 + len(words(answer))),
+    }
+
+
+def estimate(features: Features) -> float:
+    """Give the chance that an answer is right, by the model for what is known of it."""
+    fitted = load()
+    return (fitted.checked if "check" in features else fitted.unchecked).estimate(features)
+
+
+def threshold(risk: Risk | float) -> float:
+    """Give the least confidence that a risk accepts; a number is the chance to be wrong, 0 to 1."""
+    return load().thresholds[risk] if isinstance(risk, str) else 1.0 - risk
+
+
+@cache
+def load() -> Fitted:
+    """Read the weights."""
+    written = json.loads(WEIGHTS.read_text(encoding="utf-8"))
+    models = {
+        name: Model(written[name]["bias"], written[name]["weights"])
+        for name in ("checked", "unchecked")
+    }
+    return Fitted(**models, thresholds=written["thresholds"])
+
+
+def _holds(hit: Hit, e: Evidence) -> bool:
+    p = hit.passage
+    return p.document_id == e.document_id and p.start <= e.start and e.end <= p.end
+
+
+def _negates(text: str) -> bool:
+    return any(w in NEGATIONS or w.endswith(NOT_ENDINGS) for w in map(str.casefold, words(text)))

@@ -1,0 +1,110 @@
+"""Confidence: what it is estimated from, and what a risk makes of it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from index.types import Hit, Passage, SentenceHit, Span
+from qa.citations import Claim
+from qa.confidence import FEATURES, WEIGHTS, Model, estimate, load, measure, threshold
+from qa.types import Evidence
+
+TEXT = "The bridge was opened by Ruth Okafor in 1931. It was never painted red."
+FIRST, SECOND = (0, 45), (46, 71)
+HIT = Hit(
+    passage=Passage("p", "d", 0, 71, TEXT, "Halden", sentences=(Span(*FIRST), Span(*SECOND))),
+    score=0.03,
+    similarity=0.6,
+    sentences=(SentenceHit(Span(*FIRST), 2.5, 0.7), SentenceHit(Span(*SECOND), 1.0, 0.2)),
+)
+EVIDENCE = tuple(
+    Evidence(number, "d", "Halden", start, end, TEXT[start:end], chance=chance)
+    for number, (start, end), chance in ((1, FIRST, 0.7), (2, SECOND, 0.2))
+)
+
+
+def features(question: str, answer: str = "Ruth Okafor", *cited: int) -> dict[str, float]:
+    claims = [Claim(0, len(answer), cited or (1,))]
+    return measure(question, answer, [HIT], EVIDENCE, claims)
+
+
+def test_the_searchs_own_figures_are_taken_as_they_are() -> None:
+    found = features("Who opened the bridge?")
+    assert (found["score"], found["similarity"]) == (2.5, 0.6)
+    assert found["chance"] == pytest.approx(0.7)
+    assert features("Who opened the bridge?", "Okafor", 1, 2)["chance"] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("question", "held", "missing"),
+    [
+        ("Who opened the bridge?", 1.0, 0),
+        ("Who opened the Halden bridge?", 1.0, 0),
+        ("Who closed the bridge?", 0.5, 1),
+        ("Who sold the tunnel?", 0.0, 2),
+    ],
+)
+def test_words_of_the_question_are_looked_for(question: str, held: float, missing: int) -> None:
+    found = features(question)
+    assert (found["held"], found["missing"]) == (held, missing)
+
+
+def test_names_and_numbers_must_stand_in_what_is_cited() -> None:
+    assert features("What did Ruth Okafor open in 1931?")["names"] == 0
+    found = features("What did Paul Lindqvist open in 1932?")
+    assert (found["names"], found["numbers"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("question", "cited", "expected"),
+    [
+        ("Who did not open the bridge?", 1, 1.0),
+        ("Who opened the bridge?", 1, 0.0),
+        ("What colour was it not painted?", 2, 0.0),
+        ("Who didn\u2019t open it?", 1, 1.0),
+    ],
+)
+def test_a_negation_wants_a_negation(question: str, cited: int, expected: float) -> None:
+    assert features(question, "Ruth Okafor", cited)["negation"] == expected
+
+
+def test_an_answer_that_repeats_the_question_says_little() -> None:
+    assert features("Who opened the bridge?", "the bridge")["repeated"] == 1.0
+    assert features("Who opened the bridge?", "Ruth Okafor")["repeated"] == 0.0
+    assert features("?", "Ruth Okafor")["length"] == pytest.approx(math.log(3))
+
+
+def test_without_hits_and_claims_there_is_nothing_to_measure_and_no_error() -> None:
+    found = measure("Who?", "Ruth", [], [], [])
+    assert set(found) == set(FEATURES) - {"check"}
+    assert 0 <= estimate(found) <= 1
+
+
+def test_a_logistic_model_weighs_what_it_names() -> None:
+    model = Model(-1.0, {"check": 2.0})
+    assert model.estimate({"check": 0.5, "other": 9.0}) == pytest.approx(0.5)
+    assert model.estimate({"check": 1e6}) == pytest.approx(1.0)
+    assert model.estimate({"check": -1e6}) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_check_counts_where_there_is_one() -> None:
+    plain = features("Who opened the bridge?")
+    yes, no = ({**plain, "check": odds} for odds in (4.0, -4.0))
+    assert estimate(no) < estimate(yes)
+
+
+def test_the_shipped_weights_name_features_and_risks() -> None:
+    fitted = load()
+    assert set(fitted.checked.weights) <= set(FEATURES)
+    assert set(fitted.unchecked.weights) <= set(FEATURES) - {"check"}
+    assert 0.0 == threshold("open") < threshold("balanced") <= threshold("strict") < 1.0
+    assert json.loads(WEIGHTS.read_text())["about"]
+
+
+def test_a_number_is_the_chance_to_be_wrong() -> None:
+    assert threshold(0.25) == 0.75
+    assert threshold(0) == 1.0
+    assert threshold(1) == 0.0
