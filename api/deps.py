@@ -9,11 +9,13 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from api.feedback import RecentAnswers
-from api.known import KnownAnswers
+from api.feedback import MOST_RECENT, Given
+from api.held import Held
+from api.known import MOST_KNOWN, Key
 from api.widgets import Widget, WidgetMayOnlyAskError
 from index.library import DEFAULT_COLLECTION, Library, check_collection
 from qa.bootstrap import Service
+from qa.types import Answer
 
 
 @dataclass(slots=True)
@@ -31,8 +33,8 @@ class Running:
     ingesting: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="ingest")
     )
-    recent: RecentAnswers = field(default_factory=RecentAnswers)
-    known: KnownAnswers = field(default_factory=KnownAnswers)
+    recent: Held[str, Given] = field(default_factory=lambda: Held(MOST_RECENT))
+    known: Held[Key, Answer] = field(default_factory=lambda: Held(MOST_KNOWN))
     reading: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="read")
     )

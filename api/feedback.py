@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -132,27 +130,6 @@ def record(
         index_version=index_version,
         given_at=_now(),
     )
-
-
-@dataclass(slots=True)
-class RecentAnswers:
-    """The last answers, by id; the oldest makes room. Safe to use from any thread."""
-
-    most: int = MOST_RECENT
-    _held: OrderedDict[str, Given] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, given: Given) -> None:
-        """Hold an answer."""
-        with self._lock:
-            self._held[given.id] = given
-            while len(self._held) > self.most:
-                self._held.popitem(last=False)
-
-    def get(self, answer_id: str) -> Given | None:
-        """Give an answer, None where it is not held."""
-        with self._lock:
-            return self._held.get(answer_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ async def _name(running: Running, ask: Ask, widget: Widget | None, told: Answer)
             index_version=library.version(ask.collection),
             find_source=lambda document_id: _find_source(library, document_id),
         )
-        running.recent.add(given)
+        running.recent.add(given.id, given)
         return replace(told, id=given.id)
 
     return await asyncio.to_thread(put_down)

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from api.feedback import MOST_RECENT, FeedbackStore, Given, Rating, RecentAnswers
+from api.feedback import FeedbackStore, Given, Rating
 from index.errors import StorageError
 from qa.evaluation.questions import read_questions
 
@@ -316,16 +316,6 @@ def test_the_command_asks_the_server_where_there_is_one(
     assert run_command("feedback", "--delete", answer["id"], home=served.home).code == 0
     told = run_command("feedback", "--json", home=served.home).out
     assert json.loads(told) == {"total": 0, "feedback": []}
-
-
-def test_only_the_last_answers_are_held() -> None:
-    recent = RecentAnswers(most=2)
-    for name in ("a", "b", "c"):
-        recent.add(make(name))
-
-    assert recent.get("a") is None
-    assert recent.get("c") == make("c")
-    assert RecentAnswers().most == MOST_RECENT
 
 
 def test_a_broken_file_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:

@@ -12,9 +12,7 @@ from fastapi import FastAPI
 from langchain_core.messages import BaseMessage
 from starlette.testclient import TestClient
 
-from api.known import KnownAnswers
 from qa.testing import ScriptedChatModel
-from qa.types import Answer, Timings
 
 REPLY = "\u20ac50 billion ($53.5 billion)"
 QUESTION = "how much will Alibaba invest?"
@@ -161,15 +159,3 @@ def test_an_error_is_not_known(make_app: Callable[..., FastAPI], seed: Path) -> 
         server.post("/v1/documents", files={"file": (seed.name, seed.read_bytes())})
         assert server.post("/v1/ask", json={"question": QUESTION}).status_code == 503
         assert ask(server)["answer"] == REPLY
-
-
-def test_only_the_last_answers_are_held() -> None:
-    known = KnownAnswers(most=2)
-    made = Answer("?", False, "", None, (), (), "m", Timings())
-    keys = [(name, "default", (), None, False, "v", "m") for name in "abc"]
-    known.add(keys[0], made)
-    known.add(keys[1], made)
-    assert known.get(keys[0]) is made
-    known.add(keys[2], made)
-    assert known.get(keys[1]) is None
-    assert known.get(keys[0]) is made
