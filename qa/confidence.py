@@ -24,28 +24,13 @@ from qa.words import NEGATIONS, content_stems, known_numbers, names, numbers, st
 
 WEIGHTS = Path(__file__).with_name("confidence.json")
 
-FEATURES = (
-    "score",
-    "chance",
-    "similarity",
-    "held",
-    "missing",
-    "names",
-    "numbers",
-    "negation",
-    "repeated",
-    "length",
-    "check",
-)
+FEATURES = ("similarity", "held", "names", "numbers", "negation", "check")
 """What the weights belong to.
 
-`score`: the search's, of the best sentence; `chance`: its chance for the sentences cited;
 `similarity`: the cosine of the question and the best passage. `held`: the share of the question's
-words that stand in what was read; `missing`: how many stand in no cited passage; `names`,
-`numbers`: how many of the question's stand in no cited sentence; `negation`: 1 where the question
-negates and they do not. `repeated`: the share of the answer's words that the question has already;
-`length`: ln of 1 and the answer's words. `check`: the log-odds of yes, when the model is asked
-whether the sentences say just this.
+words that stand in what was read. `names`, `numbers`: how many of the question's stand in no cited
+sentence; `negation`: 1 where the question negates and they do not. `check`: the log-odds of yes,
+when the model is asked whether the sentences say just this.
 """
 
 Features: TypeAlias = dict[str, float]
@@ -74,39 +59,20 @@ class Fitted:
 
 
 def measure(
-    question: str,
-    answer: str,
-    hits: Sequence[Hit],
-    evidence: Sequence[Evidence],
-    claims: Sequence[Claim],
+    question: str, hits: Sequence[Hit], evidence: Sequence[Evidence], claims: Sequence[Claim]
 ) -> Features:
-    """Measure an answer: all `FEATURES` but `check`, which takes a model."""
-    numbers_cited = {n for claim in claims for n in claim.numbers}
-    cited = [e for e in evidence if e.number in numbers_cited]
-    quotes = "\n".join(e.text for e in cited)
+    """Measure an answer by its claims: all `FEATURES` but `check`, which takes a model."""
+    numbered = {n for claim in claims for n in claim.numbers}
+    quotes = "\n".join(e.text for e in evidence if e.number in numbered)
     said = stems(quotes)
     asked = content_stems(question)
     read = stems("\n".join(f"{e.title}\n{e.section or ''}\n{e.text}" for e in evidence))
-    around = stems(
-        "\n".join(
-            f"{h.passage.title}\n{h.passage.section or ''}\n{h.passage.text}"
-            for h in hits
-            if any(_holds(h, e) for e in cited)
-        )
-    )
-    told = content_stems(answer)
-    scores = [s.score for h in hits for s in h.sentences]
     return {
-        "score": max(scores, default=0.0),
-        "chance": min(1.0, sum(e.chance for e in cited)),
         "similarity": max((h.similarity for h in hits), default=0.0),
         "held": sum(w in read for w in asked) / len(asked) if asked else 1.0,
-        "missing": float(sum(w not in around for w in asked)),
         "names": float(sum(stem(n) not in said for n in names(question))),
         "numbers": float(sum(n not in known_numbers(quotes) for n in numbers(question))),
         "negation": float(_negates(question) and not _negates(quotes)),
-        "repeated": sum(w in asked for w in told) / len(told) if told else 0.0,
-        "length": math.log(1 + len(words(answer))),
     }
 
 
@@ -130,11 +96,6 @@ def load() -> Fitted:
         for name in ("checked", "unchecked")
     }
     return Fitted(**models, thresholds=written["thresholds"])
-
-
-def _holds(hit: Hit, e: Evidence) -> bool:
-    p = hit.passage
-    return p.document_id == e.document_id and p.start <= e.start and e.end <= p.end
 
 
 def _negates(text: str) -> bool:

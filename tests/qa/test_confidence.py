@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 
 import pytest
 
@@ -26,30 +25,26 @@ EVIDENCE = tuple(
 )
 
 
-def features(question: str, answer: str = "Ruth Okafor", *cited: int) -> dict[str, float]:
-    claims = [Claim(0, len(answer), cited or (1,))]
-    return measure(question, answer, [HIT], EVIDENCE, claims)
+def features(question: str, *cited: int) -> dict[str, float]:
+    return measure(question, [HIT], EVIDENCE, [Claim(0, 11, cited or (1,))])
 
 
-def test_the_searchs_own_figures_are_taken_as_they_are() -> None:
-    found = features("Who opened the bridge?")
-    assert (found["score"], found["similarity"]) == (2.5, 0.6)
-    assert found["chance"] == pytest.approx(0.7)
-    assert features("Who opened the bridge?", "Okafor", 1, 2)["chance"] == pytest.approx(0.9)
+def test_the_searchs_own_figure_is_taken_as_it_is() -> None:
+    assert features("Who opened the bridge?")["similarity"] == 0.6
 
 
 @pytest.mark.parametrize(
-    ("question", "held", "missing"),
+    ("question", "held"),
     [
-        ("Who opened the bridge?", 1.0, 0),
-        ("Who opened the Halden bridge?", 1.0, 0),
-        ("Who closed the bridge?", 0.5, 1),
-        ("Who sold the tunnel?", 0.0, 2),
+        ("Who opened the bridge?", 1.0),
+        ("Who opened the Halden bridge?", 1.0),
+        ("Who closed the bridge?", 0.5),
+        ("Who sold the tunnel?", 0.0),
+        ("Who?", 1.0),
     ],
 )
-def test_words_of_the_question_are_looked_for(question: str, held: float, missing: int) -> None:
-    found = features(question)
-    assert (found["held"], found["missing"]) == (held, missing)
+def test_words_of_the_question_are_looked_for(question: str, held: float) -> None:
+    assert features(question)["held"] == held
 
 
 def test_names_and_numbers_must_stand_in_what_is_cited() -> None:
@@ -68,17 +63,11 @@ def test_names_and_numbers_must_stand_in_what_is_cited() -> None:
     ],
 )
 def test_a_negation_wants_a_negation(question: str, cited: int, expected: float) -> None:
-    assert features(question, "Ruth Okafor", cited)["negation"] == expected
-
-
-def test_an_answer_that_repeats_the_question_says_little() -> None:
-    assert features("Who opened the bridge?", "the bridge")["repeated"] == 1.0
-    assert features("Who opened the bridge?", "Ruth Okafor")["repeated"] == 0.0
-    assert features("?", "Ruth Okafor")["length"] == pytest.approx(math.log(3))
+    assert features(question, cited)["negation"] == expected
 
 
 def test_without_hits_and_claims_there_is_nothing_to_measure_and_no_error() -> None:
-    found = measure("Who?", "Ruth", [], [], [])
+    found = measure("Who?", [], [], [])
     assert set(found) == set(FEATURES) - {"check"}
     assert 0 <= estimate(found) <= 1
 

@@ -67,17 +67,12 @@ function facts(question: string, answer: Answer): HTMLElement {
 }
 
 const FEATURES: Record<string, string> = {
-  score: "Best sentence's score",
-  chance: "Search's chance for the cited",
-  similarity: "Likeness of meaning",
-  held: "Question's words that were read",
-  missing: "Question's words not in the passage",
-  names: "Question's names not cited",
-  numbers: "Question's numbers not cited",
-  negation: "Negation not cited",
-  repeated: "Answer's words from the question",
-  length: "Length of the answer, ln",
-  check: "Model's own yes or no, log-odds",
+  similarity: "Likeness of meaning, best passage",
+  held: "Share of the question's words read",
+  names: "Names of the question not cited",
+  numbers: "Numbers of the question not cited",
+  negation: "A negation that is not cited",
+  check: "The model's own yes or no, log-odds",
 };
 
 function estimated(features: Record<string, number>): HTMLElement {
