@@ -20,6 +20,7 @@ const chat = find<HTMLElement>("#chat");
 const status = find<HTMLElement>("#status");
 let collections: Collection[] = [];
 let waitingFor: string | null = null;
+let refreshing = Promise.resolve();
 
 type View = (typeof VIEWS)[number];
 
@@ -130,12 +131,15 @@ async function watchReadiness(): Promise<void> {
 
 async function begin(): Promise<void> {
   documents.connect((name) => {
-    void attempt(async () => {
-      const before = select.value;
-      await refresh(name);
-      if (before !== select.value) await choose();
-      else await showView();
-    });
+    // One after the other: of two lists that were asked for at once, the older might arrive last.
+    refreshing = refreshing.then(() =>
+      attempt(async () => {
+        const before = select.value;
+        await refresh(name);
+        if (before !== select.value) await choose();
+        else await showView();
+      }),
+    );
   });
   search.connect(() => select.value);
   judged.connect();
