@@ -41,6 +41,7 @@ LONG_WORDS = 15
 """Gold answers longer than this are judged by the sentences cited, not by their words."""
 RIGHT_F1 = 0.5
 STRICT_PRECISION = 0.75
+KEPT_RIGHT = 0.96
 ROUNDS = 50
 
 Rows: TypeAlias = npt.NDArray[np.float64]
@@ -154,7 +155,7 @@ def _fit_all(runs: Sequence[Path], *, write: bool) -> None:
         if name == "checked":
             chances = held_out
     place = {id(case): n for n, case in enumerate(told)}
-    fitted["thresholds"] = _choose(sets, place, chances, right)
+    fitted["thresholds"] = _choose(chances, right)
     for name, cases in sets.items():
         for risk, least in fitted["thresholds"].items():
             print(f"{name}, {risk} ({least:.2f}): {_describe(cases, place, chances, least)}")
@@ -190,33 +191,27 @@ def auc(right: Rows, chances: Rows) -> float:
     return float(((ahead > 0) + 0.5 * (ahead == 0)).mean())
 
 
-def _choose(
-    sets: dict[str, list[Case]], place: dict[int, int], chances: Rows, right: Rows
-) -> dict[str, float]:
-    """Balanced: the best mean, over the sets, of the answerable answered and the others refused.
+def _choose(chances: Rows, right: Rows) -> dict[str, float]:
+    """Balanced: the most that keeps `KEPT_RIGHT` of the right answers.
 
     Strict: the least that leaves `STRICT_PRECISION` of the answers right.
     """
     grid = np.linspace(0.02, 0.95, 94)
 
-    def worth(least: float) -> float:
-        return mean(
-            mean(
-                float(_is_kept(c, place, chances, least) == answerable)
-                for c in cases
-                if c.answerable is answerable
-            )
-            for cases in sets.values()
-            for answerable in (True, False)
-        )
+    def kept_right(least: float) -> float:
+        return float(right[chances >= least].sum() / right.sum())
 
     def precision(least: float) -> float:
         kept = chances >= least
         return float(right[kept].mean()) if kept.any() else 1.0
 
+    balanced = max((t for t in grid if kept_right(t) >= KEPT_RIGHT), default=grid[0])
     strict = next((t for t in grid if precision(t) >= STRICT_PRECISION), grid[-1])
-    balanced = min(max(grid, key=worth), strict)
-    return {"strict": round(float(strict), 2), "balanced": round(float(balanced), 2), "open": 0.0}
+    return {
+        "strict": round(float(max(strict, balanced)), 2),
+        "balanced": round(float(balanced), 2),
+        "open": 0.0,
+    }
 
 
 def _describe(cases: Sequence[Case], place: dict[int, int], chances: Rows, least: float) -> str:

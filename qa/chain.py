@@ -269,7 +269,7 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
     features: Features = {}
     confidence = 0.0
     if refusal is None:
-        features = measure(turn.question, turn.hits, turn.evidence, claims)
+        features = measure(turn.question, turn.evidence, claims)
         if shown.checked is not None:
             features["check"] = shown.checked.log_odds
         confidence = estimate(features)

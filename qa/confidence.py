@@ -16,21 +16,19 @@ from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
-from index.types import Hit
 from qa.citations import Claim
 from qa.types import Evidence, Risk
 from qa.verify import NOT_ENDINGS
-from qa.words import NEGATIONS, content_stems, known_numbers, names, numbers, stem, stems, words
+from qa.words import NEGATIONS, content_stems, known_numbers, numbers, stems, words
 
 WEIGHTS = Path(__file__).with_name("confidence.json")
 
-FEATURES = ("similarity", "held", "names", "numbers", "negation", "check")
+FEATURES = ("held", "numbers", "negation", "check")
 """What the weights belong to.
 
-`similarity`: the cosine of the question and the best passage. `held`: the share of the question's
-words that stand in what was read. `names`, `numbers`: how many of the question's stand in no cited
-sentence; `negation`: 1 where the question negates and they do not. `check`: the log-odds of yes,
-when the model is asked whether the sentences say just this.
+`held`: the share of the question's words that stand in what was read. `numbers`: how many of the
+question's stand in no cited sentence; `negation`: 1 where the question negates and they do not.
+`check`: the log-odds of yes, when the model is asked whether the sentences say just this.
 """
 
 Features: TypeAlias = dict[str, float]
@@ -58,19 +56,14 @@ class Fitted:
     thresholds: Mapping[str, float]
 
 
-def measure(
-    question: str, hits: Sequence[Hit], evidence: Sequence[Evidence], claims: Sequence[Claim]
-) -> Features:
+def measure(question: str, evidence: Sequence[Evidence], claims: Sequence[Claim]) -> Features:
     """Measure an answer by its claims: all `FEATURES` but `check`, which takes a model."""
     numbered = {n for claim in claims for n in claim.numbers}
     quotes = "\n".join(e.text for e in evidence if e.number in numbered)
-    said = stems(quotes)
     asked = content_stems(question)
     read = stems("\n".join(f"{e.title}\n{e.section or ''}\n{e.text}" for e in evidence))
     return {
-        "similarity": max((h.similarity for h in hits), default=0.0),
         "held": sum(w in read for w in asked) / len(asked) if asked else 1.0,
-        "names": float(sum(stem(n) not in said for n in names(question))),
         "numbers": float(sum(n not in known_numbers(quotes) for n in numbers(question))),
         "negation": float(_negates(question) and not _negates(quotes)),
     }

@@ -109,7 +109,7 @@ def test_an_explanation_comes_only_where_it_was_asked_for(server: TestClient) ->
     assert ask(server)["explanation"] is None
     explained = ask(server, explain=True)
     assert not explained["cached"]
-    assert "similarity" in explained["explanation"]
+    assert "held" in explained["explanation"]
     assert ask(server, explain=True)["explanation"] == explained["explanation"]
 
 

@@ -107,7 +107,7 @@ def test_an_answer_stands_beside_its_evidence(answering: str, console: Open) -> 
     assert "by meaning place" in evidence.locator("article").first.inner_text()
     assert "scripted" in evidence.locator("dl").first.inner_text()
     evidence.get_by_text("What the chance was estimated from").click()
-    assert "Likeness of meaning" in evidence.locator("details dl").inner_text()
+    assert "Share of the question's words read" in evidence.locator("details dl").inner_text()
 
     page.locator("footnote-chat .mark").click()
     assert page.locator("footnote-chat figure").is_visible()

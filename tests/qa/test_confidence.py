@@ -6,19 +6,12 @@ import json
 
 import pytest
 
-from index.types import Hit, Passage, SentenceHit, Span
 from qa.citations import Claim
 from qa.confidence import FEATURES, WEIGHTS, Model, estimate, load, measure, threshold
 from qa.types import Evidence
 
 TEXT = "The bridge was opened by Ruth Okafor in 1931. It was never painted red."
 FIRST, SECOND = (0, 45), (46, 71)
-HIT = Hit(
-    passage=Passage("p", "d", 0, 71, TEXT, "Halden", sentences=(Span(*FIRST), Span(*SECOND))),
-    score=0.03,
-    similarity=0.6,
-    sentences=(SentenceHit(Span(*FIRST), 2.5, 0.7), SentenceHit(Span(*SECOND), 1.0, 0.2)),
-)
 EVIDENCE = tuple(
     Evidence(number, "d", "Halden", start, end, TEXT[start:end], chance=chance)
     for number, (start, end), chance in ((1, FIRST, 0.7), (2, SECOND, 0.2))
@@ -26,11 +19,7 @@ EVIDENCE = tuple(
 
 
 def features(question: str, *cited: int) -> dict[str, float]:
-    return measure(question, [HIT], EVIDENCE, [Claim(0, 11, cited or (1,))])
-
-
-def test_the_searchs_own_figure_is_taken_as_it_is() -> None:
-    assert features("Who opened the bridge?")["similarity"] == 0.6
+    return measure(question, EVIDENCE, [Claim(0, 11, cited or (1,))])
 
 
 @pytest.mark.parametrize(
@@ -47,10 +36,9 @@ def test_words_of_the_question_are_looked_for(question: str, held: float) -> Non
     assert features(question)["held"] == held
 
 
-def test_names_and_numbers_must_stand_in_what_is_cited() -> None:
-    assert features("What did Ruth Okafor open in 1931?")["names"] == 0
-    found = features("What did Paul Lindqvist open in 1932?")
-    assert (found["names"], found["numbers"]) == (2, 1)
+def test_numbers_must_stand_in_what_is_cited() -> None:
+    assert features("What did Ruth Okafor open in 1931?")["numbers"] == 0
+    assert features("What did Ruth Okafor open in 1932?")["numbers"] == 1
 
 
 @pytest.mark.parametrize(
@@ -66,8 +54,8 @@ def test_a_negation_wants_a_negation(question: str, cited: int, expected: float)
     assert features(question, cited)["negation"] == expected
 
 
-def test_without_hits_and_claims_there_is_nothing_to_measure_and_no_error() -> None:
-    found = measure("Who?", [], [], [])
+def test_without_evidence_and_claims_there_is_nothing_to_measure_and_no_error() -> None:
+    found = measure("Who?", [], [])
     assert set(found) == set(FEATURES) - {"check"}
     assert 0 <= estimate(found) <= 1
 

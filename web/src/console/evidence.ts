@@ -67,9 +67,7 @@ function facts(question: string, answer: Answer): HTMLElement {
 }
 
 const FEATURES: Record<string, string> = {
-  similarity: "Likeness of meaning, best passage",
   held: "Share of the question's words read",
-  names: "Names of the question not cited",
   numbers: "Numbers of the question not cited",
   negation: "A negation that is not cited",
   check: "The model's own yes or no, log-odds",
