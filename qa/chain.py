@@ -29,7 +29,7 @@ from qa.errors import (
 )
 from qa.evidence import select
 from qa.gate import Gate
-from qa.models import Reader
+from qa.models import Assent, Reader
 from qa.prompts import (
     NOT_STATED,
     check_messages,
@@ -73,16 +73,12 @@ class Turn:
     found: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """The reader's own word on whether the cited sentences say what it answered, as log-odds."""
-
-    log_odds: float
-
-
-Piece: TypeAlias = Turn | str | Usage | Checked
+Piece: TypeAlias = Turn | str | Usage | Assent
 Pieces: TypeAlias = tuple[Piece, ...]
-"""What the reader streams: the turn, the model's text, its usage; tuples add up for `ainvoke`."""
+"""What the reader streams: the turn, the model's text, its usage, its second look at the answer.
+
+Tuples add up for `ainvoke`.
+"""
 Chain: TypeAlias = Runnable[Ask, tuple[Event, ...]]
 
 
@@ -137,8 +133,8 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
                     async for piece in _read(turn, reader):
                         raw += piece if isinstance(piece, str) else ""
                         yield (piece,)
-                    if checked := await _check(draft(turn, raw), turn, reader):
-                        yield (checked,)
+                    if assent := await _check(draft(turn, raw), turn, reader):
+                        yield (assent,)
 
     async def prove(groups: AsyncIterator[Pieces]) -> AsyncIterator[tuple[Event, ...]]:
         turn: Turn | None = None
@@ -150,8 +146,8 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
                 yield (Started(turn.question, reader.name, rewritten),)
             elif isinstance(piece, Usage):
                 shown.count(piece)
-            elif isinstance(piece, Checked):
-                shown.checked = piece
+            elif isinstance(piece, Assent):
+                shown.check(piece)
             elif text := shown.add(piece):
                 yield (Token(text),)
         if turn is None:
@@ -202,7 +198,7 @@ class Shown:
         self.raw = ""
         self.first: float | None = None
         self.usage: Usage | None = None
-        self.checked: Checked | None = None
+        self.assent: Assent | None = None
         self._held = ""
         self._sent = ""
 
@@ -224,6 +220,12 @@ class Shown:
         self.usage = Usage(
             before.input_tokens + usage.input_tokens, before.output_tokens + usage.output_tokens
         )
+
+    def check(self, assent: Assent) -> None:
+        """Take the model's own word on its answer, and what that cost."""
+        self.assent = assent
+        if assent.usage is not None:
+            self.count(assent.usage)
 
     def finish(self) -> str:
         """Give what was still held back, where it turned out to be text."""
@@ -270,13 +272,13 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
     confidence = 0.0
     if refusal is None:
         features = measure(turn.question, turn.evidence, claims)
-        if shown.checked is not None:
-            features["check"] = shown.checked.log_odds
+        if shown.assent is not None:
+            features["check"] = shown.assent.log_odds
         confidence = estimate(features)
-        if shown.checked is not None and confidence < least:
+        if shown.assent is not None and confidence < least:
             refusal = Refusal(
                 RefusalCode.UNCERTAIN,
-                "The documents found may not say: no passage clearly answers this.",
+                "No passage found clearly answers this.",
             )
     citations = () if refusal else cite(parsed.text, claims, turn.evidence)
     answer = Answer(
@@ -342,7 +344,7 @@ async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage]:
                 yield Usage(told["input_tokens"], told["output_tokens"])
 
 
-async def _check(drafted: Draft, turn: Turn, reader: Reader) -> Checked | None:
+async def _check(drafted: Draft, turn: Turn, reader: Reader) -> Assent | None:
     """Ask the reader whether the cited sentences say its answer, where its words stand so far."""
     if drafted.refusal is not None:
         return None
@@ -350,8 +352,7 @@ async def _check(drafted: Draft, turn: Turn, reader: Reader) -> Checked | None:
     quotes = [e.text for e in turn.evidence if e.number in cited]
     with _translated(reader.name):
         asked = check_messages(quotes, turn.question, drafted.parsed.text)
-        log_odds = await reader.assent(asked)
-    return None if log_odds is None else Checked(log_odds)
+        return await reader.assent(asked)
 
 
 async def _rewrite(question: str, ask: Ask, reader: Reader) -> str:

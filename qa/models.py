@@ -17,13 +17,21 @@ from langchain_core.messages import BaseMessage
 
 from qa.errors import ModelSettingError
 from qa.llama import LlamaServer
-from qa.types import LARGE, SMALL, Profile
+from qa.types import LARGE, SMALL, Profile, Usage
 
 TOP = 12
 """How many of the likeliest tokens are asked for."""
 LEAST_CHANCE = 1e-6
 LOADING_SECONDS = 60.0
 """How long a question waits for the local model to load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assent:
+    """ln(P(yes) / P(no)) of a reply, and what it took to ask."""
+
+    log_odds: float
+    usage: Usage | None = None
 
 
 class Reader(Protocol):
@@ -44,8 +52,8 @@ class Reader(Protocol):
     async def chat(self) -> BaseChatModel:
         """Give the chat model. Raises `ModelError`."""
 
-    async def assent(self, messages: Sequence[BaseMessage]) -> float | None:
-        """Give the log-odds that the model replies yes and not no; None where it cannot tell.
+    async def assent(self, messages: Sequence[BaseMessage]) -> Assent | None:
+        """Tell how likely the model replies yes and not no; None where it cannot tell.
 
         Raises what the provider raises.
         """
@@ -67,7 +75,7 @@ class PlainReader:
         """Give the model."""
         return self.model
 
-    async def assent(self, messages: Sequence[BaseMessage]) -> float | None:
+    async def assent(self, messages: Sequence[BaseMessage]) -> Assent | None:
         """Give None: the weights of a confidence are fitted to the shipped model's replies."""
         del messages
         return None
@@ -107,14 +115,18 @@ class LocalReader:
             self._model = (address, model)
         return self._model[1]
 
-    async def assent(self, messages: Sequence[BaseMessage]) -> float | None:
+    async def assent(self, messages: Sequence[BaseMessage]) -> Assent | None:
         """Ask for one word, and compare its likeliest spellings."""
         model = await self.chat()
         told = await model.bind(logprobs=True, top_logprobs=TOP, max_completion_tokens=1).ainvoke(
             list(messages)
         )
         content = (told.response_metadata.get("logprobs") or {}).get("content") or []
-        return log_odds(content[0]["top_logprobs"]) if content else None
+        if not content:
+            return None
+        used = told.usage_metadata
+        usage = Usage(used["input_tokens"], used["output_tokens"]) if used else None
+        return Assent(log_odds(content[0]["top_logprobs"]), usage)
 
     def close(self) -> None:
         """End the child process."""

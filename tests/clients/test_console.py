@@ -100,7 +100,7 @@ def test_an_answer_stands_beside_its_evidence(answering: str, console: Open) -> 
     page.get_by_text("This collection has 1 document.").wait_for()
     ask(page)
     evidence = page.locator("#evidence")
-    evidence.get_by_text("Answered, and proven by 1 passage").wait_for()
+    evidence.get_by_text("Answered, citing 1 passage").wait_for()
     cited = evidence.locator("article mark")
     assert cited.inner_text().startswith("Alibaba Group, based in Hangzhou")
     assert cited.inner_text().endswith("over the next three years.")
@@ -143,7 +143,7 @@ def test_an_earlier_answer_is_explained_again(answering: str, console: Open) -> 
     page = console(answering)
     ask(page)
     evidence = page.locator("#evidence")
-    evidence.get_by_text("Answered, and proven").wait_for()
+    evidence.get_by_text("Answered, citing").wait_for()
     ask(page, "How much in all?")
     expect(page.get_by_role("button", name="Why this answer")).to_have_count(2)
     expect(evidence.get_by_text("Looked up")).to_be_visible()
@@ -152,6 +152,15 @@ def test_an_earlier_answer_is_explained_again(answering: str, console: Open) -> 
     assert page.evaluate("document.activeElement.id") == "evidence"
     page.get_by_role("button", name="New conversation").click()
     expect(evidence.get_by_text("This collection has 1 document.")).to_be_visible()
+
+
+def test_why_shows_the_verdict_first_on_a_small_screen_too(answering: str, console: Open) -> None:
+    page = console(answering)
+    page.set_viewport_size({"width": 375, "height": 640})
+    ask(page)
+    page.get_by_role("button", name="Why this answer").click()
+    expect(page.get_by_text("Answered, citing 1 passage")).to_be_in_viewport()
+    expect(page.locator("#evidence-title")).to_be_in_viewport()
 
 
 def test_another_collection_is_another_conversation(answering: str, console: Open) -> None:
@@ -312,8 +321,6 @@ def test_feedback_is_listed_filtered_saved_and_forgotten(
     page.get_by_role("button", name="Not helpful").click()
     page.get_by_role("textbox", name="What was good, wrong or missing?").fill("In dollars?")
     page.keyboard.press("Enter")
-    page.get_by_role("textbox", name="What was good, wrong or missing?").press("Tab")
-    page.keyboard.press("Enter")
     page.get_by_role("textbox", name="What was good").wait_for(state="detached")
     page.get_by_role("link", name="Feedback").click()
     judged = page.locator("#judged li")
@@ -353,20 +360,29 @@ def test_a_widget_is_made_with_a_live_preview(fresh: str, console: Open) -> None
     assert inner["y"] + inner["height"] <= outer["y"] + outer["height"]
 
     page.get_by_role("button", name="Create the widget").click()
-    page.get_by_text("Created. Put its line").wait_for()
+    page.get_by_text("Created.").wait_for()
     (made,) = httpx.get(f"{fresh}/v1/widgets", timeout=WAIT_SECONDS).json()["widgets"]
     assert made["origins"] == ["https://shop.example", "http://localhost:9000"]
     assert made["looks"]["starters"] == ["How much?", "Who?"]
     assert page.locator("#widgets code").inner_text() == made["snippet"]
-    page.get_by_role("button", name=f"Revoke {made['id']}").click()
+    revoke = page.get_by_role("button", name=f"Revoke {made['id']}")
+    revoke.click()
+    page.get_by_role("button", name="Keep it").click()
+    assert httpx.get(f"{fresh}/v1/widgets", timeout=WAIT_SECONDS).json()["widgets"]
+    revoke.click()
+    page.get_by_role("dialog", name="Revoke this widget?").get_by_role(
+        "button", name="Revoke"
+    ).click()
     page.get_by_text("None yet for this collection.").wait_for()
 
 
 def test_an_origin_that_is_none_is_said_to_be(fresh: str, console: Open) -> None:
     page = console(fresh, "embed", quiet=False)
+    page.set_viewport_size({"width": 375, "height": 640})
     page.get_by_label("Sites that may ask").fill("shop.example/page")
     page.get_by_role("button", name="Create the widget").click()
-    page.get_by_role("alert").get_by_text("https://example.com").wait_for()
+    said = page.get_by_role("alert").get_by_text("https://example.com")
+    expect(said).to_be_in_viewport()
 
 
 def test_a_preview_asks_and_keeps_nothing(answering: str, console: Open) -> None:

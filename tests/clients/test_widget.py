@@ -30,6 +30,11 @@ PAGE_MILLISECONDS = 10_000
 WAIT_SECONDS = 20.0
 HOSTILE = '<img src=x onerror="parent.broken=window.broken=1"><script>window.broken=1</script>'
 
+IN_SIGHT = """box => {
+  const log = box.closest('.log').getBoundingClientRect(), own = box.getBoundingClientRect();
+  return own.top >= log.top && own.bottom <= log.bottom && box.getRootNode().activeElement === box;
+}"""
+
 Embed = Callable[..., Any]
 
 
@@ -383,8 +388,10 @@ def test_an_answer_is_judged_with_a_word_on_why(answering: str, embed: Embed) ->
     page.get_by_role("button", name="Not helpful").click()
     page.get_by_text("Thank you.").wait_for()
     comment = page.get_by_role("textbox", name="What was good, wrong or missing?")
-    comment.fill("It is in dollars.")
-    comment.press("Tab")
+    # Where a person looks and types next.
+    comment.wait_for()
+    assert comment.evaluate(IN_SIGHT)
+    page.keyboard.type("It is in dollars.")
     page.keyboard.press("Enter")
     comment.wait_for(state="detached")
 
@@ -399,6 +406,31 @@ def test_an_answer_is_judged_with_a_word_on_why(answering: str, embed: Embed) ->
     page.get_by_role("button", name="Helpful", exact=True).click()
     page.get_by_role("button", name="Helpful", exact=True, pressed=True).wait_for()
     assert feedback_of(answering)[0]["rating"] == "up"
+
+
+def test_a_comment_stays_when_the_judgement_is_thought_over(answering: str, embed: Embed) -> None:
+    page = embed(answering)
+    ask(page)
+    page.get_by_role("button", name="Not helpful").click()
+    comment = page.get_by_role("textbox", name="What was good, wrong or missing?")
+    comment.fill("It is in dollars.")
+    comment.press("Enter")
+    comment.wait_for(state="detached")
+    page.reload()
+    page.locator("footnote-chat .launcher").click()
+    page.get_by_role("button", name="Helpful", exact=True).click()
+    page.get_by_role("button", name="Helpful", exact=True, pressed=True).wait_for()
+    kept = feedback_of(answering)[0]
+    assert (kept["rating"], kept["comment"]) == ("up", "It is in dollars.")
+
+
+def test_the_comment_of_a_refusal_is_in_sight(answering: str, embed: Embed) -> None:
+    page = embed(answering)
+    ask(page, "How much will Tencent invest?")
+    page.get_by_role("button", name="Not helpful").click()
+    comment = page.get_by_role("textbox", name="What was good, wrong or missing?")
+    comment.wait_for()
+    assert comment.evaluate(IN_SIGHT)
 
 
 def test_a_refusal_can_be_judged_too(answering: str, embed: Embed) -> None:

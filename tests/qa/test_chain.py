@@ -19,7 +19,7 @@ from qa.errors import (
     ModelUnavailableError,
     QuestionTooLongError,
 )
-from qa.models import PlainReader
+from qa.models import Assent, PlainReader
 from qa.settings import Settings
 from qa.testing import ScriptedChatModel
 from qa.types import (
@@ -37,6 +37,7 @@ from qa.types import (
     Refused,
     Started,
     Token,
+    Usage,
 )
 
 INVEST = "How much will Alibaba invest?"
@@ -388,12 +389,12 @@ class CheckedReader(PlainReader):
     odds: float | Exception | None = None
     seen: list[str]
 
-    async def assent(self, messages: Sequence[BaseMessage]) -> float | None:
+    async def assent(self, messages: Sequence[BaseMessage]) -> Assent | None:
         """Give what the test set."""
         self.seen.append(str(messages[-1].text))
         if isinstance(self.odds, Exception):
             raise self.odds
-        return self.odds
+        return None if self.odds is None else Assent(self.odds, Usage(60, 1))
 
 
 def checked(
@@ -422,6 +423,7 @@ def test_the_reader_is_asked_about_the_sentence_that_its_answer_cites(
     assert "Answer: €50 billion ($53.5 billion)" in asked
     assert told.answered
     assert told.features["check"] == 20.0
+    assert told.usage == Usage(60, 1)  # the scripted reader tells of no tokens of its own
     assert told.confidence > threshold("strict")
     service.searching.shutdown()
 

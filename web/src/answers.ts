@@ -52,6 +52,7 @@ export interface Turn {
   question: string;
   answer: Answer;
   rating?: Rating;
+  comment?: string;
 }
 
 export interface Listener {

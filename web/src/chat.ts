@@ -363,9 +363,9 @@ export class FootnoteChat extends HTMLElement {
     if (this.#option("explain") !== null) add(words.why, () => this.#tell("explain", turn));
     const { id } = turn.answer;
     if (!id) return tools;
-    return thumbs(tools, words, turn.rating, async (rating, comment) => {
+    return thumbs(tools, words, turn, async (rating, comment) => {
       await judge(this.#place, id, rating, comment);
-      turn.rating = rating;
+      Object.assign(turn, { rating, comment });
       this.#keep();
     });
   }

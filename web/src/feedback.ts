@@ -1,7 +1,7 @@
 // Thumbs up and down, and room for a word on why.
 
 import { Failure } from "./answers";
-import type { Rating } from "./answers";
+import type { Rating, Turn } from "./answers";
 import { element, iconButton } from "./dom";
 import type { Words } from "./words";
 
@@ -11,7 +11,7 @@ const MOST_CHARACTERS = 2000;
 type Send = (rating: Rating, comment: string) => Promise<void>;
 
 // Adds the thumbs to an answer's tools; gives the tools with what unfolds under them.
-export function thumbs(tools: HTMLElement, words: Words, before: Rating | undefined, send: Send): HTMLElement {
+export function thumbs(tools: HTMLElement, words: Words, turn: Turn, send: Send): HTMLElement {
   const whole = element("div", "judge");
   const said = element("p", "faint");
   said.setAttribute("role", "status");
@@ -33,15 +33,21 @@ export function thumbs(tools: HTMLElement, words: Words, before: Rating | undefi
   };
   const press = async (rating: Rating): Promise<void> => {
     whole.querySelector("form")?.remove();
-    if (await deliver(rating, "")) said.before(commentForm(words, (comment) => deliver(rating, comment)));
+    // A judgement replaces the one before: what was said goes with it again.
+    if (!(await deliver(rating, turn.comment ?? ""))) return;
+    const form = commentForm(words, (comment) => deliver(rating, comment));
+    said.before(form);
+    // Focus alone leaves what is half in sight where it is.
+    whole.scrollIntoView({ block: "nearest" });
+    form.querySelector("textarea")?.focus();
   };
   for (const [rating, label] of [["up", words.good], ["down", words.bad]] as const) {
     const button = iconButton(THUMB, label, () => void press(rating));
     button.classList.add(rating);
     buttons.set(rating, button);
-    tools.append(button);
   }
-  show(before);
+  tools.prepend(...buttons.values());
+  show(turn.rating);
   whole.append(tools, said);
   return whole;
 }
@@ -56,6 +62,11 @@ function commentForm(words: Words, send: (comment: string) => Promise<boolean>):
   const button = element("button", "", words.send);
   button.type = "submit";
   form.append(text, button);
+  text.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const comment = text.value.trim();

@@ -102,7 +102,7 @@ function openDocument(title: string, target: string, { words, frame }: Showing):
 }
 
 function showRefusal(into: HTMLElement, answer: Answer, showing: Showing): void {
-  into.replaceChildren(element("p", "no", showing.words.refused));
+  into.replaceChildren(element("p", "no", answer.reason?.code === "uncertain" ? showing.words.unsure : showing.words.refused));
   if (answer.reason) into.append(element("p", "", answer.reason.message));
   const nearest = answer.passages.slice(0, 3);
   if (!nearest.length) return;

@@ -73,6 +73,7 @@ a { color: var(--link); }
 .starters { display: flex; flex-direction: column; align-items: flex-start; gap: 6px; }
 .starters button { border: 1px solid var(--line); text-align: start; color: var(--link); }
 form { display: flex; gap: 8px; align-items: flex-end; padding: 10px; border-block-start: 1px solid var(--line); }
+::placeholder { color: var(--faint); opacity: 1; }
 textarea { flex: 1; min-width: 0; max-height: 8rem; resize: none; padding: 8px 10px; field-sizing: content;
   border: 1px solid var(--faint); border-radius: 10px; background: var(--paper); }
 .send { background: var(--accent); color: var(--on-accent); padding: 8px 14px; }

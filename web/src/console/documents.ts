@@ -2,7 +2,7 @@
 
 import { Failure } from "../answers";
 import { element } from "../dom";
-import { attempt, button, count, find, opening, tell, when } from "./page";
+import { button, confirm, count, find, opening, tell, when } from "./page";
 import { server } from "./server";
 import type { DocumentRecord } from "./server";
 import { upload } from "./uploads";
@@ -21,7 +21,6 @@ const filter = find<HTMLInputElement>("#filter");
 const table = find<HTMLTableElement>("#documents");
 const rows = find<HTMLElement>("tbody", table);
 const replacement = find<HTMLInputElement>("#replacement");
-const dialog = find<HTMLDialogElement>("#delete");
 
 let collection = "";
 let listed: DocumentRecord[] = [];
@@ -171,14 +170,9 @@ function row(record: DocumentRecord): HTMLElement {
 }
 
 function confirmDelete(record: DocumentRecord): void {
-  find<HTMLElement>("#delete-what").textContent = `${record.title} (${record.source})`;
-  dialog.returnValue = "";
-  dialog.onclose = () => {
-    if (dialog.returnValue !== "delete") return;
-    void attempt(async () => {
-      await server.remove(record.id);
-      changed(record.collection);
-    });
-  };
-  dialog.showModal();
+  const what = `${record.title} (${record.source})`;
+  confirm("Delete this document?", what, "It will not be found any more, and no answer will cite it.", "Delete", async () => {
+    await server.remove(record.id);
+    changed(record.collection);
+  });
 }

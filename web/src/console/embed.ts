@@ -1,7 +1,7 @@
 // Making a widget, with a live preview of how it will look, and the line for the page.
 
 import { element } from "../dom";
-import { attempt, button, copyButton, find } from "./page";
+import { attempt, button, confirm, copyButton, find } from "./page";
 import { server } from "./server";
 import type { Widget } from "./server";
 
@@ -23,8 +23,9 @@ export function connect(): void {
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    said.textContent = "";
     void attempt(async () => {
-      const made = await server.createWidget({
+      await server.createWidget({
         collection,
         origins: lines("origins"),
         per_minute: Number(value("per_minute")),
@@ -37,9 +38,7 @@ export function connect(): void {
           language: value("language") || null,
         },
       });
-      said.textContent = made.origins.length
-        ? "Created. Put its line into the site's pages:"
-        : "Created, but no site may use it: name one above and create another.";
+      said.textContent = "Created. Its line for the site's pages is the first one below.";
       await draw();
       find<HTMLElement>("code", list).focus();
     });
@@ -91,7 +90,7 @@ function line(widget: Widget): HTMLElement {
   facts.append(element("span", "", sites), element("span", "", `${widget.per_minute} questions a minute`));
   const actions = element("p", "row");
   const revoke = button("Revoke", () => {
-    void attempt(async () => {
+    confirm("Revoke this widget?", `${widget.id} (${sites})`, "Pages that hold it can ask nothing from then on.", "Revoke", async () => {
       await server.revoke(widget.id);
       await draw();
     });

@@ -42,7 +42,7 @@ export function showNothing(documents: number): void {
 }
 
 function verdict(answer: Answer, cited: number): HTMLElement {
-  if (answer.answered) return element("p", "verdict yes", `Answered, and proven by ${count(cited, "passage")}`);
+  if (answer.answered) return element("p", "verdict yes", `Answered, citing ${count(cited, "passage")}`);
   const said = element("p", "verdict no", "Refused: ");
   said.append(answer.reason?.message ?? "the documents do not say.");
   return said;

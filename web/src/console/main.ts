@@ -119,10 +119,15 @@ function listen(): void {
     chat.addEventListener(name, (event) => {
       waitingFor = null;
       evidence.showTurn((event as CustomEvent<Turn>).detail);
-      if (name === "footnote-explain") find<HTMLElement>("#evidence").focus();
+      if (name !== "footnote-explain") return;
+      const panel = find<HTMLElement>("#evidence");
+      panel.scrollTop = 0;
+      panel.scrollIntoView({ block: "start" });
+      panel.focus({ preventScroll: true });
     });
   }
 }
+
 async function watchReadiness(): Promise<void> {
   const waiting = await server.waiting();
   status.textContent = waiting.length ? `Loading the ${waiting.map((w) => ({ embedder: "search" })[w] ?? w).join(" and the ")}…` : "";

@@ -20,6 +20,7 @@ export async function attempt(work: () => Promise<void>): Promise<void> {
     if (!(error instanceof Failure)) throw error;
     trouble.textContent = tell(error);
     trouble.hidden = false;
+    trouble.scrollIntoView({ block: "nearest" });
   }
 }
 
@@ -35,6 +36,21 @@ export function button(label: string, action: () => void, kind = ""): HTMLButton
   made.type = "button";
   made.addEventListener("click", action);
   return made;
+}
+
+// Asks before what cannot be undone; `verb` is what is then done.
+export function confirm(title: string, what: string, consequence: string, verb: string, work: () => Promise<void>): void {
+  const dialog = find<HTMLDialogElement>("#confirm");
+  find<HTMLElement>("h2", dialog).textContent = title;
+  const [named, then] = dialog.querySelectorAll("p");
+  if (named) named.textContent = what;
+  if (then) then.textContent = consequence;
+  find<HTMLElement>(".danger", dialog).textContent = verb;
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue) void attempt(work);
+  };
+  dialog.showModal();
 }
 
 export function copyButton(text: () => string): HTMLButtonElement {
