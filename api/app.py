@@ -10,6 +10,7 @@ from pathlib import Path
 
 import fastapi_offline
 from fastapi import FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers
@@ -45,6 +46,7 @@ logger = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
 SWAGGER = Path(fastapi_offline.__file__).parent / "static"
 FORM_OVERHEAD_BYTES = 1_000_000
+COMPRESS_FROM_BYTES = 1_000
 DESCRIPTION = (
     "Questions about your documents, answered with citations that are verbatim spans of their "
     "sources: `GET /v1/documents/{id}/text`, sliced `[start:end]`, is the quote, always."
@@ -85,6 +87,8 @@ def create_app(
     app.add_middleware(ClaimedLength, most=most)
     app.state.widgets = WidgetStore.of(chosen.home_path)
     app.add_middleware(Origins, widgets=app.state.widgets)
+    # Event streams are left alone: each event leaves as it is written.
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESS_FROM_BYTES, compresslevel=6)
     errors.install(app)
     app.state.feedback = FeedbackStore.of(chosen.home_path)
     for routes in (

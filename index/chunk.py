@@ -16,9 +16,11 @@ import sentencex  # type: ignore[import-untyped]  # ships no stubs
 
 from index.types import Document, Passage, Span
 
-CHUNKER_VERSION = "1"
+CHUNKER_VERSION = "2"
 PASSAGE_CHARACTERS = 1000
 """The default passage size, in code points: about 220 of the 256 tokens that MiniLM reads."""
+HEADING_MARKS = "#=- \t\n"
+"""What Markdown writes around and under a heading's words."""
 
 
 def find_sentences(
@@ -41,9 +43,10 @@ def find_sentences(
 def chunk(document: Document, *, size: int = PASSAGE_CHARACTERS) -> tuple[Passage, ...]:
     """Pack a document's sentences into passages of at most `size` code points.
 
-    A passage never crosses a section or a page; a paragraph stays whole where it fits.
+    A passage never crosses a section or a page; a paragraph stays whole where it fits. A heading
+    with nothing under it but another heading goes with what follows, and says nothing by itself.
     """
-    walls = {section.start for section in document.sections} | set(document.pages)
+    walls = _find_walls(document) | set(document.pages)
     sentences = find_sentences(document.text, (*document.breaks, *walls), longest=size)
     groups = _pack(sentences, size, walls=walls, paragraphs=document.breaks)
     return tuple(_build_passage(document, position, group) for position, group in enumerate(groups))
@@ -110,9 +113,21 @@ def _pack(
         yield group
 
 
+def _find_walls(document: Document) -> set[int]:
+    """Give where sections begin, but for those that only headings come before."""
+    starts = [section.start for section in document.sections]
+    spans = pairwise([*starts, len(document.text)])
+    bare = {
+        end
+        for section, (start, end) in zip(document.sections, spans, strict=True)
+        if document.text[start:end].strip(HEADING_MARKS) == section.title
+    }
+    return set(starts) - bare
+
+
 def _build_passage(document: Document, position: int, sentences: Sequence[Span]) -> Passage:
     start, end = sentences[0].start, sentences[-1].end
-    section = bisect_right(document.sections, start, key=lambda s: s.start) - 1
+    section = bisect_right(document.sections, sentences[-1].start, key=lambda s: s.start) - 1
     page = bisect_right(document.pages, start)
     return Passage(
         id=name_passage(document, position, start, end),

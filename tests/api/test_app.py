@@ -154,3 +154,12 @@ def test_a_model_that_cannot_be_warmed_is_logged_and_not_fatal(
         running = client.app.state.running  # type: ignore[attr-defined]  # a FastAPI app
         assert not running.warm.is_set()
     assert "It is not there. Fetch it." in caplog.text
+
+
+def test_texts_are_compressed_and_event_streams_are_not(seeded: TestClient) -> None:
+    accepting = {"accept-encoding": "gzip"}
+    script = seeded.get("/widget.js", headers=accepting)
+    assert script.headers["content-encoding"] == "gzip"
+    assert int(script.headers["content-length"]) < len(script.content) / 2
+    asked = {"question": "how much will Alibaba invest?", "stream": True}
+    assert "content-encoding" not in seeded.post("/v1/ask", json=asked, headers=accepting).headers

@@ -145,6 +145,10 @@ def test_a_revoked_widget_asks_nothing(
     server.delete(f"/v1/widgets/{widget}").raise_for_status()
     refused = server.post(f"/v1/ask?widget={widget}", json=question, headers={"origin": SITE})
     assert refused.status_code == 404
+    # Any page may read that it is no more, and then show nothing.
+    looks = server.get(f"/v1/widgets/{widget}?widget={widget}", headers={"origin": OTHER})
+    assert looks.status_code == 404
+    assert looks.headers["access-control-allow-origin"] == "*"
 
 
 def test_a_widget_asks_its_own_collection_only(

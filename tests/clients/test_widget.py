@@ -242,6 +242,17 @@ def test_an_origin_that_is_not_allowed_is_refused(answering: str, embed: Embed) 
     assert any("footnote widgets create --origin" in line for line in said)
 
 
+def test_a_revoked_widget_is_not_shown_and_the_pages_keeper_is_told(
+    answering: str, site: Any, embed: Embed
+) -> None:
+    widget = create(answering, origins=[site.origin])
+    httpx.delete(f"{answering}/v1/widgets/{widget}").raise_for_status()
+    page = embed(answering, widget=widget)
+    with page.expect_console_message(lambda said: "there is no widget" in said.text):
+        page.reload()
+    page.locator("footnote-chat .launcher").wait_for(state="hidden")
+
+
 def test_it_works_under_the_strictest_policy(answering: str, embed: Embed) -> None:
     page = embed(
         answering,

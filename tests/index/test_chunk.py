@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -139,6 +140,21 @@ def test_a_passage_lies_in_one_section_and_one_page_and_names_them(
         assert passage.page == (sum(p <= passage.start for p in document.pages) or None)
         walls = [*(s.start for s in document.sections), *document.pages]
         assert not any(passage.start < wall < passage.end for wall in walls)
+
+
+def test_a_heading_over_nothing_but_a_heading_goes_with_what_follows() -> None:
+    text = "# Tides\n\n## Tables\n\nHigh at noon.\n\n## Staff\n\nOne keeper.\n\n# Appendix\n"
+    at = [0, text.index("## Tables"), text.index("## Staff"), text.index("# Appendix")]
+    named = [
+        Section(a, t) for a, t in zip(at, ("Tides", "Tables", "Staff", "Appendix"), strict=True)
+    ]
+    document = replace(make_document(text, breaks=at), sections=tuple(named))
+    passages = chunk(document)
+    assert [(p.text.split("\n")[0], p.text.split("\n")[-1], p.section) for p in passages] == [
+        ("# Tides", "High at noon.", "Tables"),
+        ("## Staff", "One keeper.", "Staff"),
+        ("# Appendix", "# Appendix", "Appendix"),
+    ]
 
 
 @given(documents(), st.integers(1, 120))

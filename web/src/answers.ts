@@ -69,18 +69,21 @@ export interface Place {
 
 export type Trouble = "down" | "notAllowed" | "busy" | "failed";
 
-// What a visitor can be told; `seconds` is when to come back, `detail` the server's own words.
+// What a visitor can be told; `seconds` is when to come back, `detail` the server's own words, and
+// `lasting` what the same request will meet again.
 export class Failure extends Error {
   constructor(
     readonly trouble: Trouble,
     readonly detail = "",
     readonly seconds = 0,
+    readonly lasting = trouble === "notAllowed",
   ) {
     super(detail || trouble);
   }
 }
 
 const SILENCE_MS = 60_000; // the server breaks its silence every 15 seconds
+const PASSING = [408, 409, 425, 429]; // of 4xx, what may be otherwise a moment later
 const REMEMBERED = 3; // earlier exchanges that a follow-up is understood from
 
 export function address(place: Place, path: string): string {
@@ -118,7 +121,7 @@ export async function ask(
       if (name === "start") onStart((data as { question: string }).question);
       else if (name === "token") onToken((data as { text: string }).text);
       else if (name === "end" || name === "refused") return data as Answer;
-      else if (name === "error") throw new Failure("failed", tell(data));
+      else if (name === "error") throw failed(data);
     }
     throw new Failure("down");
   } catch (error) {
@@ -151,8 +154,8 @@ async function unreachable(place: Place): Promise<Failure> {
     return new Failure("down");
   }
   console.error(
-    `Footnote: ${location.origin} is not among this widget's origins. ` +
-      `footnote widgets create --origin ${location.origin}`,
+    `Footnote: ${location.origin} is not among the origins of widget ${place.widget ?? "(none is named)"}, ` +
+      `or it was revoked. footnote widgets create --origin ${location.origin}`,
   );
   return new Failure("notAllowed");
 }
@@ -162,12 +165,15 @@ export async function refusalOf(response: Response): Promise<Failure> {
   if (response.status === 429 || response.status === 503) return new Failure("busy", "", seconds || 3);
   if (response.status === 403) return new Failure("notAllowed");
   const problem: unknown = await response.json().catch(() => null);
-  return new Failure("failed", tell(problem));
+  return failed(problem, response.status);
 }
 
-function tell(problem: unknown): string {
-  const { detail, fix } = (problem ?? {}) as { detail?: unknown; fix?: unknown };
-  return [detail, fix].filter((part) => typeof part === "string" && part).join(" ");
+// A problem as the server writes it (RFC 9457); 4xx says that the request itself is at fault.
+export function failed(problem: unknown, status?: number): Failure {
+  const told = (problem ?? {}) as { detail?: unknown; fix?: unknown; status?: unknown };
+  const detail = [told.detail, told.fix].filter((part) => typeof part === "string" && part).join(" ");
+  const code = Number(told.status ?? status ?? 500);
+  return new Failure("failed", detail, 0, code >= 400 && code < 500 && !PASSING.includes(code));
 }
 
 // Server-sent events as the HTML standard frames them, as far as our server uses them.

@@ -116,6 +116,10 @@ export class FootnoteChat extends HTMLElement {
     const place = this.#place;
     try {
       const response = await fetch(address(place, `v1/widgets/${place.widget ?? ""}`), { credentials: "omit" });
+      if (response.status === 404) {
+        this.#withdraw(place.widget ?? "");
+        return;
+      }
       if (!response.ok) return;
       this.#dress((await response.json()) as Looks);
     } catch {
@@ -123,6 +127,12 @@ export class FootnoteChat extends HTMLElement {
     }
     if (this.#launcher) this.#launcher.ariaLabel = this.#looks.title || this.#words.open;
     if (this.#panel && !this.#turns.length && !this.#running) this.#rebuild();
+  }
+
+  // A widget that is no more: the page's visitors see nothing, who keeps the page is told.
+  #withdraw(widget: string): void {
+    console.error(`Footnote: there is no widget ${widget} any more. Take its line out of the page, or name another.`);
+    this.hidden = true;
   }
 
   // The launcher and the panel
@@ -323,7 +333,7 @@ export class FootnoteChat extends HTMLElement {
       into.remove();
       void this.ask(question);
     });
-    into.replaceChildren(line, ...(failure.trouble === "notAllowed" ? [] : [again]));
+    into.replaceChildren(line, ...(failure.lasting ? [] : [again]));
   }
 
   // Answers

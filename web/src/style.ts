@@ -53,8 +53,8 @@ h2 { flex: 1; margin: 0; font-size: 1rem; overflow-wrap: anywhere; }
 .answer p, .answer ul, .answer ol, .answer pre { margin: 0 0 8px; }
 .answer pre, code { background: var(--soft); border-radius: 4px; padding: 0 4px; white-space: pre-wrap; }
 .mark { display: inline-block; min-width: 24px; min-height: 24px; margin-inline-start: 3px; padding: 0 6px;
-  border-radius: 12px; background: var(--soft); color: var(--link); font-size: .8rem; font-weight: 600; line-height: 24px; }
-.mark[aria-expanded="true"] { background: var(--accent); color: var(--on-accent); }
+  border-radius: 12px; background: var(--accent); color: var(--on-accent); font-size: .8rem; font-weight: 600; line-height: 24px; }
+.mark:hover, .mark[aria-expanded="true"] { background: var(--accent); box-shadow: 0 0 0 2px var(--paper), 0 0 0 4px var(--accent); }
 figure { margin: 0 0 8px; padding: 10px 12px; border-inline-start: 3px solid var(--accent); background: var(--soft); border-radius: 0 8px 8px 0; }
 figure[hidden] { display: none; }
 blockquote { margin: 0 0 6px; font-family: Georgia, "Noto Serif", serif; }
@@ -71,7 +71,7 @@ a { color: var(--link); }
 .judge p { margin: 0; }
 .answer .comment { border: 0; padding: 4px 0; }
 .starters { display: flex; flex-direction: column; align-items: flex-start; gap: 6px; }
-.starters button { border: 1px solid var(--line); text-align: start; color: var(--link); }
+.starters button { border: 1px solid var(--accent); text-align: start; color: var(--link); }
 form { display: flex; gap: 8px; align-items: flex-end; padding: 10px; border-block-start: 1px solid var(--line); }
 ::placeholder { color: var(--faint); opacity: 1; }
 textarea { flex: 1; min-width: 0; max-height: 8rem; resize: none; padding: 8px 10px; field-sizing: content;

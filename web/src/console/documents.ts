@@ -120,7 +120,7 @@ async function run(line: HTMLElement, sending: Sending): Promise<void> {
       line.remove();
       add([sending]);
     });
-    describe(line, sending, tell(error), again);
+    describe(line, sending, tell(error), error.lasting ? undefined : again);
   }
 }
 

@@ -3,16 +3,24 @@
 import type { Answer, Passage, Turn } from "../answers";
 import { element } from "../dom";
 import { count, find, opening } from "./page";
+import type { DocumentRecord } from "./server";
 
 const body = find<HTMLElement>("#evidence-body");
 
+let empty = true;
+
+// Whether it still says that nothing was asked.
+export const isEmpty = (): boolean => empty;
+
 export function showWaiting(lookedUp: string, passages: Passage[]): void {
+  empty = false;
   const said = element("p", "verdict", "Reading");
   said.append(element("span", "faint", ` for “${lookedUp}”`));
   body.replaceChildren(said, ...passages.map((passage) => card(passage, null)));
 }
 
 export function showTurn({ question, answer }: Turn): void {
+  empty = false;
   const cited = answer.passages.filter((p) => spans(p, answer.citations).length);
   const read = answer.passages.filter((p) => !cited.includes(p) && spans(p, answer.evidence).length);
   const others = answer.passages.filter((p) => !cited.includes(p) && !read.includes(p));
@@ -28,17 +36,28 @@ export function showTurn({ question, answer }: Turn): void {
   body.append(rest);
 }
 
-export function showNothing(documents: number): void {
+const NAMED = 8;
+
+export function showNothing(total: number, documents: DocumentRecord[] = []): void {
+  empty = true;
   const said = element("p", "faint");
-  if (documents) {
-    said.textContent =
-      `Ask, and what the answer stands on appears here. This collection has ${count(documents, "document")}.`;
-  } else {
+  if (!total) {
     const link = element("a", "", "Add some");
     link.href = "#/documents";
     said.append("This collection has no documents yet. ", link, ", then ask.");
+    body.replaceChildren(said);
+    return;
   }
-  body.replaceChildren(said);
+  const named = element("ul", "faint");
+  for (const { title, url } of documents.slice(0, NAMED)) {
+    const line = element("li");
+    line.append(opening(title, url));
+    named.append(line);
+  }
+  const more = documents.length - NAMED;
+  if (more > 0) named.append(element("li", "", `and ${more.toLocaleString("en")} more`));
+  said.append(`Ask, and what the answer stands on appears here. This collection has ${count(total, "document")}.`);
+  body.replaceChildren(said, named);
 }
 
 function verdict(answer: Answer, cited: number): HTMLElement {
@@ -55,7 +74,7 @@ function facts(question: string, answer: Answer): HTMLElement {
     list.append(element("dt", "", name), element("dd", "", value));
   };
   if (answer.question !== question) add("Looked up", answer.question);
-  if (answer.reason) add("Reason", answer.reason.code);
+  if (answer.reason) add("Reason", `${REASONS[answer.reason.code] ?? ""} (${answer.reason.code})`);
   if (answer.confidence) add("Chance to be right", `${Math.round(answer.confidence * 100)} %`);
   add("Model", answer.model);
   if (answer.cached) add("Known already", "this question was asked of the same documents before");
@@ -65,6 +84,19 @@ function facts(question: string, answer: Answer): HTMLElement {
   if (usage) add("Tokens", `${usage.input_tokens} read, ${usage.output_tokens} written`);
   return list;
 }
+
+// What a reason's code means, shorter than its message.
+export const REASONS: Record<string, string> = {
+  nothing_indexed: "no documents",
+  name_not_in_evidence: "a name that was not found",
+  number_not_in_evidence: "a number that was not found",
+  not_stated: "the documents found do not say",
+  unsupported_number: "a number that no passage proves",
+  unsupported_name: "a name that no passage proves",
+  unsupported_answer: "words that no passage proves",
+  contradicted: "a passage says the opposite",
+  uncertain: "too small a chance to be right",
+};
 
 const FEATURES: Record<string, string> = {
   held: "Share of the question's words read",
@@ -106,11 +138,11 @@ export function card(passage: Passage, answer: Answer | null): HTMLElement {
 
 export function scores(passage: Passage): HTMLElement {
   const list = element("p", "scores");
-  const place = (rank: number | null): string => (rank === null ? "not listed" : `place ${rank}`);
+  const place = (rank: number | null): string => (rank === null ? "not among the best" : `place ${rank}`);
   list.append(
-    element("span", "", `by meaning ${place(passage.dense_rank)} (${passage.similarity.toFixed(2)})`),
-    element("span", "", `by words ${place(passage.keyword_rank)}`),
-    element("span", "", `fused ${passage.score.toFixed(4)}`),
+    element("span", "", `by meaning: ${place(passage.dense_rank)}, ${Math.round(passage.similarity * 100)} % alike`),
+    element("span", "", `by words: ${place(passage.keyword_rank)}`),
+    element("span", "", `together: ${passage.score.toFixed(4)}`),
   );
   return list;
 }
@@ -129,8 +161,9 @@ const spans = <T extends Range>(passage: Passage, all: T[]): T[] =>
 
 // Offsets count code points of the document; a string counts UTF-16 units.
 function marked(passage: Passage, answer: Answer | null): Node[] {
-  const points = [...passage.text];
-  if (!answer) return [document.createTextNode(flow(passage.text))];
+  const text = flow(passage.text); // as long as it was, so that offsets stay
+  const points = [...text];
+  if (!answer) return [document.createTextNode(text)];
   const kinds = new Array<string>(points.length).fill("");
   const paint = (kind: string, all: Range[]): void => {
     for (const span of spans(passage, all)) {
@@ -146,9 +179,9 @@ function marked(passage: Passage, answer: Answer | null): Node[] {
     while (past < points.length && kinds[past] === kinds[at]) past += 1;
     const piece = points.slice(at, past).join("");
     const kind = kinds[at];
-    if (!kind) nodes.push(document.createTextNode(flow(piece)));
+    if (!kind) nodes.push(document.createTextNode(piece));
     else {
-      const shown = element(kind === "cited" ? "mark" : "span", kind, flow(piece));
+      const shown = element(kind === "cited" ? "mark" : "span", kind, piece);
       shown.title = kind === "cited" ? "Cited" : "Read by the model";
       nodes.push(shown);
     }

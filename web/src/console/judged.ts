@@ -1,6 +1,7 @@
 // What people thought of answers.
 
 import { element } from "../dom";
+import { REASONS } from "./evidence";
 import { attempt, button, count, find, opening, when } from "./page";
 import { server } from "./server";
 import type { Judged } from "./server";
@@ -27,15 +28,16 @@ export async function show(name: string): Promise<void> {
 function line(judged: Judged): HTMLElement {
   const made = element("li", "passage");
   const head = element("h2", "", judged.question);
-  const told = element("p", "text", judged.answered ? judged.answer : `Refused: ${judged.reason ?? ""}`);
+  const told = element("p", "text", judged.answered ? judged.answer : `Refused: ${REASONS[judged.reason ?? ""] ?? "the documents do not say"}`);
   head.dir = told.dir = "auto";
   const facts = element("p", "scores");
   facts.append(
     element("span", judged.rating === "up" ? "yes" : "no", judged.rating === "up" ? "helpful" : "not helpful"),
     when(judged.created_at),
     element("span", "", judged.model),
-    element("span", "", `index ${judged.index_version}`),
   );
+  const version = element("details", "faint");
+  version.append(element("summary", "", "Kept with it"), `Reason: ${judged.reason ?? "none"}. Version of the index: ${judged.index_version}.`);
   made.append(head, told);
   if (judged.comment) {
     const comment = element("blockquote", "", judged.comment);
@@ -54,7 +56,7 @@ function line(judged: Judged): HTMLElement {
   });
   forget.ariaLabel = `Forget what was thought of “${judged.question}”`;
   actions.append(forget);
-  made.append(facts, actions);
+  made.append(facts, actions, version);
   return made;
 }
 

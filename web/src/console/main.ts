@@ -14,6 +14,8 @@ import type { Collection } from "./server";
 const VIEWS = ["ask", "documents", "search", "feedback", "embed"] as const;
 const READY_EVERY_MS = 2_000;
 const KEY = "footnote:collection";
+const GREETING =
+  "Ask what the documents say. Every answer shows the passages that it stands on; what they do not say is refused.";
 
 const select = find<HTMLSelectElement>("#collection");
 const chat = find<HTMLElement>("#chat");
@@ -94,14 +96,20 @@ async function choose(): Promise<void> {
 // An element keeps to one collection, as a page's does; another collection is another conversation.
 function openChat(): void {
   const made = document.createElement("footnote-chat");
-  Object.assign(made.dataset, { explain: "", language: "en", collection: select.value });
+  Object.assign(made.dataset, { explain: "", language: "en", collection: select.value, greeting: GREETING });
   chat.replaceChildren(made);
   showNoEvidence();
 }
 
 function showNoEvidence(): void {
   waitingFor = null;
-  evidence.showNothing(collections.find((c) => c.name === select.value)?.documents ?? 0);
+  const asked = select.value;
+  const total = collections.find((c) => c.name === asked)?.documents ?? 0;
+  evidence.showNothing(total);
+  void attempt(async () => {
+    const listed = total ? await server.documents(asked) : [];
+    if (asked === select.value && evidence.isEmpty()) evidence.showNothing(total, listed);
+  });
 }
 
 function listen(): void {

@@ -1,6 +1,6 @@
 // Sending a document, with its progress: the bytes on their way, then the passages made searchable.
 
-import { Failure } from "../answers";
+import { failed, Failure } from "../answers";
 import type { DocumentRecord } from "./server";
 
 export interface Ingested {
@@ -39,7 +39,7 @@ export function upload(sending: Sending, progress: Progress): Promise<Ingested> 
           const { done, total } = data as { done: number; total: number };
           progress("reading", total ? done / total : null);
         } else if (name === "end") resolve(data as Ingested);
-        else if (name === "error") reject(problem(data));
+        else if (name === "error") reject(failed(data));
       }
       read = Math.max(read, past);
     };
@@ -50,7 +50,7 @@ export function upload(sending: Sending, progress: Progress): Promise<Ingested> 
       if (streams()) {
         take();
         reject(new Failure("down", "The server broke off. Send the file again; nothing is lost."));
-      } else if (request.status >= 300) reject(problem(parse(request.responseText)));
+      } else if (request.status >= 300) reject(failed(parse(request.responseText), request.status));
       else resolve(parse(request.responseText) as Ingested);
     });
     request.addEventListener("error", () => reject(new Failure("down")));
@@ -74,9 +74,4 @@ function parse(text: string): unknown {
     if (error instanceof SyntaxError) return null;
     throw error;
   }
-}
-
-function problem(told: unknown): Failure {
-  const { detail, fix } = (told ?? {}) as { detail?: string; fix?: string };
-  return new Failure("failed", [detail, fix].filter(Boolean).join(" "));
 }
