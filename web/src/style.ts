@@ -52,9 +52,9 @@ h2 { flex: 1; margin: 0; font-size: 1rem; overflow-wrap: anywhere; }
 .answer { overflow-wrap: anywhere; }
 .answer p, .answer ul, .answer ol, .answer pre { margin: 0 0 8px; }
 .answer pre, code { background: var(--soft); border-radius: 4px; padding: 0 4px; white-space: pre-wrap; }
-.mark { display: inline-block; min-width: 24px; min-height: 24px; margin-inline-start: 3px; padding: 0 6px;
+.mark { display: inline-block; min-width: 24px; min-height: 24px; margin-inline: 6px 3px; padding: 0 6px;
   border-radius: 12px; background: var(--accent); color: var(--on-accent); font-size: .8rem; font-weight: 600; line-height: 24px; }
-.mark:hover, .mark[aria-expanded="true"] { background: var(--accent); box-shadow: 0 0 0 2px var(--paper), 0 0 0 4px var(--accent); }
+.mark:hover, .mark[aria-expanded="true"] { background: var(--accent); box-shadow: 0 0 0 1.5px var(--paper), 0 0 0 3px var(--accent); }
 figure { margin: 0 0 8px; padding: 10px 12px; border-inline-start: 3px solid var(--accent); background: var(--soft); border-radius: 0 8px 8px 0; }
 figure[hidden] { display: none; }
 blockquote { margin: 0 0 6px; font-family: Georgia, "Noto Serif", serif; }
