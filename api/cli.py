@@ -204,6 +204,9 @@ def evaluate_(  # noqa: PLR0913  each is an option of the command line
     retrieval_only: Annotated[
         bool, typer.Option("--retrieval-only", help="Search, without a language model.")
     ] = False,
+    rewrite: Annotated[
+        bool, typer.Option("--rewrite", help="With --retrieval-only: follow-ups, as when asked.")
+    ] = False,
     field: Annotated[str, typer.Option(help="Where a line has its question.")] = "question",
     joint_evidence: Annotated[
         bool, typer.Option("--joint-evidence", help="Gold spans belong together.")
@@ -239,6 +242,7 @@ def evaluate_(  # noqa: PLR0913  each is an option of the command line
             seed=seed,
             concurrency=concurrency,
             retrieval_only=retrieval_only,
+            rewrite=rewrite,
             field=field,
             joint_evidence=joint_evidence,
             skip_bad_lines=skip_bad_lines,

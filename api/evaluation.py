@@ -97,6 +97,7 @@ class Options:
     seed: int = 0
     concurrency: int = 1
     retrieval_only: bool = False
+    rewrite: bool = False
     field: str = "question"
     joint_evidence: bool = False
     skip_bad_lines: bool = False
@@ -305,6 +306,12 @@ def _read_questions(options: Options) -> QuestionSet:
 
 @contextmanager
 def _open_target(options: Options) -> Iterator[Opened]:
+    if options.rewrite and (not options.retrieval_only or options.url or options.openai):
+        raise QuestionSetError(
+            "--rewrite is for a search in this process.",
+            fix="Add --retrieval-only and leave --url and --openai out; when asked, the chain "
+            "rewrites by itself.",
+        )
     if options.openai is not None:
         yield _open_model(options)
     elif options.url is not None:
@@ -358,7 +365,8 @@ def _open_server(options: Options, url: str) -> Iterator[Opened]:
 @contextmanager
 def _open_chain(options: Options) -> Iterator[Opened]:
     settings = Settings()
-    fetch_weights(settings, language_model=not options.retrieval_only)
+    reads = options.rewrite or not options.retrieval_only
+    fetch_weights(settings, language_model=reads)
     collection = _collection(options)
     with ExitStack() as stack:
         library = stack.enter_context(build_library(settings))
@@ -367,7 +375,10 @@ def _open_chain(options: Options) -> Iterator[Opened]:
         lengths = {d.source: d.characters for d in library.documents(collection)}
         if options.retrieval_only:
             details = {"target": "search", "embedder": library.embedder.name, "passages": DEEP}
-            yield Opened(SearchTarget(library, collection), details, lengths)
+            reader = stack.enter_context(closing(build_reader(settings))) if reads else None
+            if reader is not None:
+                details |= {"rewritten_by": reader.name}
+            yield Opened(SearchTarget(library, collection, reader=reader), details, lengths)
         else:
             service = stack.enter_context(closing(build_service(settings, library=library)))
             details = {"target": "chain", "collection": collection, **describe(service)}

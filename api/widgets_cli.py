@@ -41,6 +41,7 @@ def create(  # noqa: PLR0913  each is an option of the command line
 ) -> None:
     """Create a widget, and print the line that puts it into a page."""
     from api.widgets import Looks, WidgetStore  # noqa: PLC0415  help must come at once
+    from index.library import read_address  # noqa: PLC0415
     from qa.settings import Settings  # noqa: PLC0415
 
     settings = Settings()
@@ -62,6 +63,12 @@ def create(  # noqa: PLR0913  each is an option of the command line
     typer.echo(body["snippet"])
     if not widget.origins:
         typer.echo("No site may use it yet: create one with --origin https://your.site.", err=True)
+    if read_address(settings.home_path) is None:
+        typer.echo(
+            f"It is kept in {settings.home_path}, where no server runs now; a server of another "
+            "data folder (FOOTNOTE_HOME) does not know it.",
+            err=True,
+        )
 
 
 @app.command("list")

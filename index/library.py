@@ -10,6 +10,7 @@ import json
 import os
 import re
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,9 +147,14 @@ class Library:
             )
 
     def search(
-        self, query: str, *, collection: str = DEFAULT_COLLECTION, limit: int = 8
+        self,
+        query: str,
+        *,
+        collection: str = DEFAULT_COLLECTION,
+        limit: int = 8,
+        beside: Sequence[str] = (),
     ) -> list[Hit]:
-        """Give the best passages for a query.
+        """Give the best passages for a query; `beside` are other wordings of it, looked up too.
 
         Raises `CollectionNotFoundError`, `EmbedderMismatchError`.
 
@@ -163,6 +169,7 @@ class Library:
             catalog=self.catalog,
             vectors=self.vectors,
             embedder=self.embedder,
+            beside=beside,
         )
 
     def documents(self, collection: str | None = None) -> list[DocumentRecord]:

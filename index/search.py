@@ -41,26 +41,31 @@ def search(  # noqa: PLR0913  the collaborators, by name, are half of them
     catalog: Catalog,
     vectors: VectorIndex,
     embedder: Embedder,
+    beside: Sequence[str] = (),
 ) -> list[Hit]:
     """Give the best passages for a query, best first, with their sentences scored.
+
+    `beside` are other wordings of it: their rankings are fused with its own, and count as much. A
+    hit's ranks and similarity, and its sentences' scores, are the query's.
 
     Raises `CollectionNotFoundError`, `EmbedderMismatchError`.
     """
     catalog.check_embedder(collection, embedder.name)
-    words = query_words(query)
-    query_vector = embedder.embed_queries([query])[0]
+    wordings = [query, *beside]
+    asked = [query_words(wording) for wording in wordings]
+    asked_vectors = embedder.embed_queries(wordings)
     deep = max(CANDIDATES, limit)
     for attempt in range(1, MOST_ATTEMPTS + 1):
-        keyword = catalog.match_words(collection, words, limit=deep)
-        dense = vectors.query(collection, query_vector, limit=deep)
-        scores = fuse([[i for i, _ in dense], keyword], k=FUSION_K)
+        keywords = [catalog.match_words(collection, words, limit=deep) for words in asked]
+        denses = [vectors.query(collection, vector, limit=deep) for vector in asked_vectors]
+        scores = fuse([*([i for i, _ in dense] for dense in denses), *keywords], k=FUSION_K)
         live = catalog.live_passages(collection, list(scores))
         # What was ranked and is gone was replaced in between: its successor has yet to be ranked.
         if len(live) == len(scores) or (live and attempt >= ATTEMPTS):
             break
-    similar = dict(dense)
+    keyword, similar, query_vector = keywords[0], dict(denses[0]), asked_vectors[0]
     ordered = sorted((i for i in scores if i in live), key=lambda i: (-scores[i], i))[:limit]
-    sentences = rank_sentences([live[i] for i in ordered], query, query_vector, words)
+    sentences = rank_sentences([live[i] for i in ordered], query, query_vector, asked[0])
     dense_ranks, keyword_ranks = _ranks(list(similar)), _ranks(keyword)
     return [
         Hit(

@@ -114,9 +114,13 @@ def build_service(
     gate = Gate(slots=1 if local else settings.slots, queue=settings.queue)
     searching = ThreadPoolExecutor(max_workers=2, thread_name_prefix="search")
 
-    def retriever(collection: str) -> FootnoteRetriever:
+    def retriever(collection: str, beside: tuple[str, ...]) -> FootnoteRetriever:
         return FootnoteRetriever(
-            library=owned, collection=collection, limit=settings.passages, executor=searching
+            library=owned,
+            collection=collection,
+            limit=settings.passages,
+            beside=beside,
+            executor=searching,
         )
 
     limits = Limits(

@@ -55,9 +55,10 @@ from qa.types import (
     Usage,
 )
 from qa.verify import check_answer, check_question
+from qa.words import visible
 
-Retrievers: TypeAlias = Callable[[str], BaseRetriever]
-"""Given a collection's name, its retriever."""
+Retrievers: TypeAlias = Callable[[str, tuple[str, ...]], BaseRetriever]
+"""Given a collection's name and other wordings of the question, a retriever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,10 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
         return Turn(ask, began, question)
 
     async def retrieve(turn: Turn) -> Turn:
-        documents = await retrievers(turn.ask.collection).ainvoke(turn.question)
+        typed = turn.ask.question.strip()
+        # A rewriting can go wrong; what was typed is looked up beside it.
+        beside = () if typed == turn.question else (typed,)
+        documents = await retrievers(turn.ask.collection, beside).ainvoke(turn.question)
         hits = tuple(read_hits(documents))
         return replace(turn, hits=hits, found=time.perf_counter())
 
@@ -339,7 +343,7 @@ async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage]:
     with _translated(reader.name):
         model = await reader.chat()
         async for chunk in model.astream(build(turn.question, turn.evidence)):
-            yield str(chunk.text)
+            yield visible(str(chunk.text))
             if told := chunk.usage_metadata:
                 yield Usage(told["input_tokens"], told["output_tokens"])
 

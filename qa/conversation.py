@@ -2,7 +2,9 @@
 
 Most follow-ups stand alone already, and then a small model's rewriting costs seconds and makes them
 worse: on `mtrag` (Katsis et al. 2025) the search finds as much with the question as it was typed as
-with a human's rewrite, where the question names what it is about.
+with a human's rewrite, where the question names what it is about. Where it does not, the search
+looks up both, the rewritten one and what was typed: a rewriting alone is worse than none on the
+set's tune questions, and both together never are (docs/answers.md).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from qa.types import Evidence, Exchange
+from qa.words import visible
 
 NOT_STATED = "NOT STATED"
 
@@ -129,5 +130,8 @@ def says_not_stated(text: str) -> bool:
 
 
 def flatten(text: str) -> str:
-    """Put a text on one line: line breaks inside a sentence mean nothing to a reader."""
-    return " ".join(text.split())
+    """Put a text on one line, as a person sees it.
+
+    Line breaks inside a sentence mean nothing to a reader, and what is invisible is for nobody.
+    """
+    return " ".join(visible(text).split())

@@ -21,7 +21,8 @@ class FootnoteRetriever(BaseRetriever):
     """Find passages in one collection; each document's metadata says where its text stands.
 
     The hit itself rides along under `metadata["hit"]`, so that nothing goes back to the store.
-    Searching blocks, so the asynchronous form runs on `executor` (None: the loop's own).
+    `beside` are other wordings of the query, looked up with it. Searching blocks, so the
+    asynchronous form runs on `executor` (None: the loop's own).
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -29,13 +30,16 @@ class FootnoteRetriever(BaseRetriever):
     library: Library
     collection: str = DEFAULT_COLLECTION
     limit: int = 8
+    beside: tuple[str, ...] = ()
     executor: Executor | None = None
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
     ) -> list[LangChainDocument]:
         del run_manager
-        hits = self.library.search(query, collection=self.collection, limit=self.limit)
+        hits = self.library.search(
+            query, collection=self.collection, limit=self.limit, beside=self.beside
+        )
         return [_to_langchain(hit) for hit in hits]
 
     async def _aget_relevant_documents(

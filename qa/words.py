@@ -48,6 +48,12 @@ FUNCTION_WORDS = frozenset(
     ).split()
 )
 NEGATIONS = frozenset("not no never neither nor without cannot none nobody nothing".split())
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Control characters that are no white space, and Unicode's Default_Ignorable_Code_Point (15.1)."""
 MAGNITUDE = re.compile(
     r"(\d[\d.,]*\d|\d)[\s\u00a0\u202f-]*"
     r"(%|(?:per\s?cent|hundred|thousand|million|billion|trillion)\b)",
@@ -66,9 +72,14 @@ def stem(word: str) -> str:
     return folded
 
 
+def visible(text: str) -> str:
+    """Leave out what no reader sees: a model would read it, and a word would not be that word."""
+    return INVISIBLE.sub("", text)
+
+
 def words(text: str) -> list[str]:
-    """List the words and numbers of a text as they stand."""
-    return WORD.findall(text)
+    """List the words and numbers of a text as they stand, without what is invisible in them."""
+    return WORD.findall(visible(text))
 
 
 def stems(text: str) -> set[str]:

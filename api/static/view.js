@@ -5,6 +5,13 @@
 const source = document.getElementById("text").textContent;
 const idle = document.getElementById("place").textContent;
 
+// Control characters, and those that show nothing or turn the text around them.
+const INVISIBLE =
+  /[\u0000-\u0008\u000e-\u001b\u007f-\u0084\u0086-\u009f\u034f\u061c\u115f\u1160\u200b\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\u{e0000}-\u{e0fff}]/gu;
+const hidden = source.match(INVISIBLE)?.length ?? 0;
+const visible = (text) => text.replace(INVISIBLE, "");
+const note = hidden ? ", " + hidden + " of them invisible and left out here" : "";
+
 function toUnits(text, codePoints) {
   let units = 0;
   for (let left = codePoints; left > 0 && units < text.length; left -= 1) {
@@ -17,8 +24,8 @@ function show() {
   const pre = document.getElementById("text");
   const place = document.getElementById("place");
   const found = /^#(\d+)-(\d+)$/.exec(location.hash);
-  pre.replaceChildren(source);
-  place.textContent = idle;
+  pre.replaceChildren(visible(source));
+  place.textContent = idle + note;
   if (!found) return;
   const [start, end] = [Number(found[1]), Number(found[2])];
   const from = toUnits(source, start);
@@ -30,9 +37,9 @@ function show() {
   const mark = document.createElement("mark");
   mark.id = "span";
   mark.tabIndex = -1;
-  mark.textContent = source.slice(from, to);
-  pre.replaceChildren(source.slice(0, from), mark, source.slice(to));
-  place.textContent = "Highlighted: characters " + start + "–" + end + " of " + idle;
+  mark.textContent = visible(source.slice(from, to));
+  pre.replaceChildren(visible(source.slice(0, from)), mark, visible(source.slice(to)));
+  place.textContent = "Highlighted: characters " + start + "–" + end + " of " + idle + note;
   mark.scrollIntoView({ block: "center" });
   mark.focus({ preventScroll: true });
 }

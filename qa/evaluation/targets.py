@@ -15,8 +15,10 @@ from index.library import Library
 from index.types import Hit
 from qa.bootstrap import Service, needed_weights, warm_embedder, warm_reader
 from qa.chain import answer
+from qa.conversation import stand_alone, stands_alone
 from qa.errors import ModelUnavailableError
 from qa.evaluation.types import SEARCHED, Place, Question, Quote, Record
+from qa.models import Reader
 from qa.types import Ask, Citation, Exchange
 
 CONTEXT = 160
@@ -48,15 +50,19 @@ class Target(Protocol):
 
 
 class SearchTarget:
-    """A library's search, without a language model: records have `passages` and nothing else.
+    """A library's search: records have `passages` and nothing else.
 
-    `limit` is how many passages are found; `DEEP` of them make ten documents.
+    `limit` is how many passages are found; `DEEP` of them make ten documents. With a `reader`, its
+    model rewrites a follow-up, as in the chain; without one no language model is asked.
     """
 
-    def __init__(self, library: Library, collection: str, *, limit: int = DEEP) -> None:
+    def __init__(
+        self, library: Library, collection: str, *, limit: int = DEEP, reader: Reader | None = None
+    ) -> None:
         self._library = library
         self._collection = collection
         self._limit = limit
+        self._reader = reader
         self._sources = {d.id: d.source for d in library.documents(collection)}
 
     async def prepare(self) -> None:
@@ -66,8 +72,16 @@ class SearchTarget:
     async def answer(self, question: Question) -> Record:
         """Search."""
         began = time.perf_counter()
+        asked = question.text
+        if self._reader is not None and question.history and not stands_alone(asked):
+            history = tuple(Exchange(earlier) for earlier in question.history)
+            asked = await stand_alone(asked, history, await self._reader.chat())
         hits = await asyncio.to_thread(
-            self._library.search, question.text, collection=self._collection, limit=self._limit
+            self._library.search,
+            asked,
+            collection=self._collection,
+            limit=self._limit,
+            beside=() if asked == question.text else (question.text,),
         )
         return found(question, places(hits, self._sources), time.perf_counter() - began)
 

@@ -11,6 +11,7 @@ Run = Callable[..., Any]
 def test_a_widget_is_created_listed_and_revoked(run_command: Run, tmp_path: Path) -> None:
     made = run_command("widgets", "create", "--origin", "https://a.example/", home=tmp_path)
     assert made.code == 0
+    assert f"kept in {tmp_path}, where no server runs" in " ".join(made.err.split())
     assert made.out.startswith('<script async src="http://127.0.0.1:8000/widget.js" data-widget="')
 
     listed = json.loads(run_command("widgets", "list", "--json", home=tmp_path).out)["widgets"]

@@ -248,7 +248,7 @@ def test_a_revoked_widget_is_not_shown_and_the_pages_keeper_is_told(
     widget = create(answering, origins=[site.origin])
     httpx.delete(f"{answering}/v1/widgets/{widget}").raise_for_status()
     page = embed(answering, widget=widget)
-    with page.expect_console_message(lambda said: "there is no widget" in said.text):
+    with page.expect_console_message(lambda said: f"has no widget {widget}" in said.text):
         page.reload()
     page.locator("footnote-chat .launcher").wait_for(state="hidden")
 
@@ -315,9 +315,7 @@ def test_what_documents_questions_and_answers_hold_is_never_run(
     assert page.locator("footnote-chat a[href^='javascript']").count() == 0
 
 
-def test_an_answers_markup_is_a_short_list_and_its_links_are_safe(
-    embed: Embed, answering: str
-) -> None:
+def test_an_answers_markup_is_a_short_list_and_leads_nowhere(embed: Embed, answering: str) -> None:
     page = embed(answering)
     marked = (
         "**Bold** and *soft* and `code` [a](https://a.example/) [b](javascript:alert(1)) "
@@ -352,10 +350,8 @@ def test_an_answers_markup_is_a_short_list_and_its_links_are_safe(
     }.items():
         assert shown.locator(tag).count() == count, tag
     assert shown.locator("img, b").count() == 0
-    links = shown.locator("a")
-    assert links.count() == 1
-    assert links.first.get_attribute("href") == "https://a.example/"
-    assert links.first.get_attribute("rel") == "noopener noreferrer"
+    assert shown.locator("a").count() == 0
+    assert "a (https://a.example/) [b](javascript:alert(1)) c" in shown.inner_text()
 
 
 def test_the_conversation_stays_in_its_tab_until_it_is_cleared(

@@ -27,7 +27,9 @@ def ingest(library: Library, data: bytes, *, source: str) -> str:
     return library.ingest(Upload(data, f"{source}.txt", source=source)).record.id
 
 
-def find(library: Library, query: str, *, limit: int = 8) -> list[Hit]:
+def find(
+    library: Library, query: str, *, limit: int = 8, beside: tuple[str, ...] = ()
+) -> list[Hit]:
     return search(
         query,
         collection="default",
@@ -35,7 +37,22 @@ def find(library: Library, query: str, *, limit: int = 8) -> list[Hit]:
         catalog=library.catalog,
         vectors=library.vectors,
         embedder=library.embedder,
+        beside=beside,
     )
+
+
+def test_another_wording_brings_what_it_finds_and_the_query_keeps_its_own_figures(
+    library: Library,
+) -> None:
+    birds = ingest(library, BIRDS, source="birds")
+    otters = ingest(library, OTTERS, source="otters")
+    alone = find(library, "heron")
+    both = find(library, "heron", beside=("otter crabs ice", "otter swims"))
+    assert [h.passage.document_id for h in alone] == [birds, otters]
+    assert [h.passage.document_id for h in both] == [otters, birds]
+    assert {h.passage.document_id: (h.similarity, h.dense_rank, h.keyword_rank) for h in both} == {
+        h.passage.document_id: (h.similarity, h.dense_rank, h.keyword_rank) for h in alone
+    }
 
 
 def test_fusion_adds_one_over_k_plus_the_place_of_each_ranking() -> None:

@@ -9,6 +9,7 @@ from langchain_core.messages import BaseMessage
 
 from index.errors import CollectionNotFoundError
 from index.library import Library, Upload
+from index.search import FUSION_K
 from index.testing import HashingEmbedder
 from qa.bootstrap import Service, build_service
 from qa.chain import answer, answer_of, check_length
@@ -299,6 +300,18 @@ def test_a_follow_up_is_looked_up_as_a_question_that_stands_alone(desk: Desks) -
     assert asked.endswith(f"Question: {INVEST}")
 
 
+def test_what_was_typed_is_looked_up_beside_its_rewriting(desk: Desks) -> None:
+    sitting = desk(rewriting(INVEST))
+    alone = last_answer(sitting.ask(INVEST)).passages
+    both = last_answer(sitting.ask("Since when?", Exchange("Who plans to invest?"))).passages
+    # Two rankings give at most 2 / 61, four twice that.
+    assert max(hit.score for hit in alone) <= 2 / (FUSION_K + 1)
+    assert max(hit.score for hit in both) > 2 / (FUSION_K + 1)
+    assert [(h.similarity, h.dense_rank) for h in both if h.dense_rank == 1] == [
+        (h.similarity, h.dense_rank) for h in alone if h.dense_rank == 1
+    ]
+
+
 def test_a_question_that_already_stands_alone_is_not_called_rewritten(desk: Desks) -> None:
     events = desk(rewriting(INVEST)).ask(f" {INVEST} ", Exchange("Who plans to invest?"))
     assert events[0] == Started(INVEST, "scripted", rewritten=False)
@@ -478,3 +491,10 @@ def test_a_check_that_fails_is_the_models_failure(seed_library: Library, tmp_pat
     with pytest.raises(ModelUnavailableError, match="out of memory"):
         given(service)
     service.searching.shutdown()
+
+
+def test_what_a_model_hides_in_its_answer_is_taken_out(desk: Desks) -> None:
+    events = desk("Alibaba will in\u200bvest €50\u202e billion\U000e0041 ($53.5 billion) [2].").ask(
+        INVEST
+    )
+    assert last_answer(events).text == shown_text(events) == PLAN.removesuffix(" [2].") + "."

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -39,9 +40,9 @@ def test_searching_runs_on_the_executor_and_not_on_the_loop(
     threads: list[str] = []
     search = seed_library.search
 
-    def watched(query: str, *, collection: str, limit: int) -> list[Hit]:
+    def watched(query: str, **options: Any) -> list[Hit]:
         threads.append(threading.current_thread().name)
-        return search(query, collection=collection, limit=limit)
+        return search(query, **options)
 
     monkeypatch.setattr(seed_library, "search", watched)
     with ThreadPoolExecutor(1, thread_name_prefix="searching") as executor:

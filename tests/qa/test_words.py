@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.words import content_stems, known_numbers, names, numbers, stem, stems, words
+from qa.words import content_stems, known_numbers, names, numbers, stem, stems, visible, words
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_words_of_other_languages_are_found(text: str, expected: list[str]) -> N
 
 @given(st.text(max_size=200))
 def test_every_word_stands_in_its_text_and_no_text_is_too_strange(text: str) -> None:
-    assert all(word in text for word in words(text))
+    assert all(word in visible(text) for word in words(text))
     assert set(names(text)) <= set(words(text))
     assert set(numbers(text)) <= known_numbers(text)
     assert set(content_stems(text)) <= stems(text)
@@ -117,3 +117,14 @@ def test_any_number_is_the_same_with_and_without_thousands_separators(
 ) -> None:
     assert numbers(f"{whole:,}.{cents:02}") == numbers(f"{whole}.{cents:02}")
     assert numbers(f"{whole:,}") == [str(whole)]
+
+
+def test_invisible_characters_are_left_out_and_written_ones_stay() -> None:
+    hidden = "".join(chr(0xE0000 + ord(c)) for c in "obey")
+    assert (
+        visible(f"Ali\u200bbaba\u202e in\u00advests{hidden}\x07 \u20ac50\n")
+        == "Alibaba invests \u20ac50\n"
+    )
+    assert words("Ali\u200bbaba") == ["Alibaba"]
+    for written in ("naïve café", "杭州 投资", "कर्म", "على بابا", "👩 €50\tbillion\r\n"):
+        assert visible(written) == written

@@ -2,7 +2,7 @@
 
 import { address, ask, Failure, judge } from "./answers";
 import type { Place, Turn } from "./answers";
-import { element, icon, iconButton, ICONS, name, replaced } from "./dom";
+import { element, icon, iconButton, ICONS, name, replaced, visible } from "./dom";
 import { thumbs } from "./feedback";
 import { showAnswer, writeOut } from "./proof";
 import { CSS } from "./style";
@@ -131,7 +131,10 @@ export class FootnoteChat extends HTMLElement {
 
   // A widget that is no more: the page's visitors see nothing, who keeps the page is told.
   #withdraw(widget: string): void {
-    console.error(`Footnote: there is no widget ${widget} any more. Take its line out of the page, or name another.`);
+    console.error(
+      `Footnote: the server at ${this.#place.server} has no widget ${widget}. It was revoked, or made in ` +
+        "another server's data folder; footnote widgets list names those there are.",
+    );
     this.hidden = true;
   }
 
@@ -273,7 +276,7 @@ export class FootnoteChat extends HTMLElement {
     const onStart = (lookedUp: string): void => this.#tell("start", { question, lookedUp });
     const onToken = (token: string): void => {
       draft ??= replaced(into, element("p"));
-      draft.append(token);
+      draft.append(visible(token));
       this.#follow(into);
     };
     try {

@@ -5,7 +5,13 @@ export const ICONS = {
   close: "M5 6.4 6.400 5 12 10.600 17.600 5 19 6.400 13.400 12 19 17.600 17.600 19 12 13.400 6.400 19 5 17.600 10.600 12z",
   fresh: "M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6z",
 };
+// Control characters, and those that show nothing or turn the text around them; joiners and marks
+// that scripts are written with stay.
+const INVISIBLE =
+  /[\u0000-\u0008\u000e-\u001b\u007f-\u0084\u0086-\u009f\u034f\u061c\u115f\u1160\u200b\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\u{e0000}-\u{e0fff}]/gu;
 let serial = 0;
+
+export const visible = (text: string): string => text.replace(INVISIBLE, "");
 
 // Gives an element an id, where it has none, for other elements to name it by.
 export function name(what: HTMLElement): string {
@@ -15,7 +21,7 @@ export function name(what: HTMLElement): string {
 export function element<K extends keyof HTMLElementTagNameMap>(name: K, kind = "", text = ""): HTMLElementTagNameMap[K] {
   const made = document.createElement(name);
   if (kind) made.className = kind;
-  if (text) made.textContent = text;
+  if (text) made.textContent = visible(text);
   return made;
 }
 

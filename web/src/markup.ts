@@ -1,5 +1,7 @@
-// An answer's text as nodes: emphasis, lists, code and http(s) links, everything else as it stands.
-// Nothing is ever parsed as HTML.
+// An answer's text as nodes: emphasis, lists and code, everything else as it stands. Nothing is ever
+// parsed as HTML, and an address is text: what a document made a model say leads nowhere.
+
+import { visible } from "./dom";
 
 const OPEN = "\uE000";
 const CLOSE = "\uE001";
@@ -27,7 +29,7 @@ export function render(text: string, marker: Marker): DocumentFragment {
   let list = null as HTMLElement | null;
   let code: HTMLElement | null = null;
   let paragraph: HTMLElement | null = null;
-  for (const line of text.split("\n")) {
+  for (const line of visible(text).split("\n")) {
     if (line.trimStart().startsWith("```")) {
       code = code ? null : out.appendChild(document.createElement("pre"));
       list = paragraph = null;
@@ -60,8 +62,8 @@ function inline(into: HTMLElement, text: string, marker: Marker): void {
     else if (code) tag(into, "code").append(code);
     else if (strong) inline(tag(into, "strong"), strong, marker);
     else if (em) inline(tag(into, "em"), em, marker);
-    else if (all.startsWith("!") || !safe(target)) into.append(label || all);
-    else link(into, label || target || "", target || "");
+    else if (all.startsWith("!") || !target) into.append(label || all);
+    else into.append(label && label !== target ? `${label} (${target})` : target);
   }
   into.append(text.slice(past));
 }
@@ -70,13 +72,9 @@ function tag(into: HTMLElement, name: string): HTMLElement {
   return into.appendChild(document.createElement(name));
 }
 
-function safe(target: string | undefined): boolean {
-  return /^https?:\/\//i.test(target ?? "") && URL.canParse(target ?? "");
-}
-
 export function link(into: Node, label: string, target: string): HTMLAnchorElement {
   const a = document.createElement("a");
-  a.textContent = label;
+  a.textContent = visible(label);
   a.href = target;
   a.target = "_blank";
   a.rel = "noopener noreferrer";

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,16 @@ def test_a_search_has_passages_and_no_answer(seed_library: Library) -> None:
     assert record.reason == "retrieval_only"
     assert record.passages
     assert record.citations is None
+
+
+def test_a_search_rewrites_follow_ups_where_it_has_a_reader(seed_library: Library) -> None:
+    model = ScriptedChatModel(script=always("How much will Alibaba invest?"))
+    target = SearchTarget(seed_library, "default", reader=PlainReader("scripted", model))
+    asyncio.run(target.answer(ASKED))
+    assert model.asked == []
+    follow_up = replace(ASKED, text="And how much?", history=("Who plans to invest?",))
+    assert asyncio.run(target.answer(follow_up)).passages
+    assert len(model.asked) == 1
 
 
 @pytest.mark.parametrize(

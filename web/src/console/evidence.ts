@@ -1,7 +1,7 @@
 // What an answer stands on: the passages found, what of them the model read, what was cited, and why.
 
 import type { Answer, Passage, Turn } from "../answers";
-import { element } from "../dom";
+import { element, visible } from "../dom";
 import { count, find, opening } from "./page";
 import type { DocumentRecord } from "./server";
 
@@ -163,7 +163,7 @@ const spans = <T extends Range>(passage: Passage, all: T[]): T[] =>
 function marked(passage: Passage, answer: Answer | null): Node[] {
   const text = flow(passage.text); // as long as it was, so that offsets stay
   const points = [...text];
-  if (!answer) return [document.createTextNode(text)];
+  if (!answer) return [document.createTextNode(visible(text))];
   const kinds = new Array<string>(points.length).fill("");
   const paint = (kind: string, all: Range[]): void => {
     for (const span of spans(passage, all)) {
@@ -179,7 +179,7 @@ function marked(passage: Passage, answer: Answer | null): Node[] {
     while (past < points.length && kinds[past] === kinds[at]) past += 1;
     const piece = points.slice(at, past).join("");
     const kind = kinds[at];
-    if (!kind) nodes.push(document.createTextNode(piece));
+    if (!kind) nodes.push(document.createTextNode(visible(piece)));
     else {
       const shown = element(kind === "cited" ? "mark" : "span", kind, piece);
       shown.title = kind === "cited" ? "Cited" : "Read by the model";
