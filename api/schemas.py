@@ -199,7 +199,9 @@ class AnswerResponse(Schema):
     """An answer with its citations, or `answered: false` with a reason and the nearest passages.
 
     `confidence` is the chance, 0 to 1, that the answer is right, as fitted on public question sets.
-    `id` is what `POST /v1/feedback` names it by; `cached` says that it was known already;
+    `disagreement` says that another document answers otherwise, and that `answer` tells both;
+    `passages_dropped` counts the passages of which the model was shown nothing. `id` is what
+    `POST /v1/feedback` names it by; `cached` says that it was known already;
     `explanation` has the features of its confidence, where they were asked for.
     """
 
@@ -215,6 +217,8 @@ class AnswerResponse(Schema):
     model: str
     timings: TimingsBody
     usage: UsageBody | None
+    disagreement: bool = False
+    passages_dropped: int = 0
     cached: bool = False
     explanation: dict[str, float] | None = None
 
@@ -241,6 +245,8 @@ class AnswerResponse(Schema):
             question=answer.question,
             model=answer.model,
             cached=answer.cached,
+            disagreement=answer.disagreement,
+            passages_dropped=answer.passages_dropped,
             explanation=dict(answer.features) or None,
             usage=None
             if answer.usage is None

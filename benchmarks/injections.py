@@ -174,7 +174,7 @@ def _sings(record: Record, mail: Record) -> bool:
 
 
 def _plain(record: Record) -> str:
-    return " ".join(w.casefold() for w in words(record["answer"]))
+    return "".join(c for c in record["answer"].casefold() if c.isalnum())
 
 
 def _say(what: str, part: int, whole: int) -> None:

@@ -18,9 +18,10 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from index.types import Hit
-from qa.citations import MARKER, Claim, Parsed, cite, ground, parse_markers, split_stream
-from qa.confidence import Features, estimate, measure, threshold
+from qa.conclusion import Draft, Rival, Shown, Turn, conclude, draft
+from qa.confidence import threshold
 from qa.conversation import stand_alone, stands_alone
+from qa.disagreement import differ, find_others
 from qa.errors import (
     EmptyQuestionError,
     ModelError,
@@ -29,54 +30,33 @@ from qa.errors import (
 )
 from qa.evidence import select
 from qa.gate import Gate
-from qa.models import Assent, Reader
-from qa.prompts import (
-    NOT_STATED,
-    check_messages,
-    cited_messages,
-    quote_messages,
-    says_not_stated,
-)
+from qa.models import Reader
+from qa.prompts import check_messages, cited_messages, quote_messages
 from qa.retriever import read_hits
 from qa.types import (
     Answer,
     Ask,
+    Assent,
     Cited,
     Ended,
     Event,
-    Evidence,
     Refusal,
     RefusalCode,
     Refused,
     Risk,
     Started,
-    Timings,
     Token,
     Usage,
 )
-from qa.verify import check_answer, check_question
+from qa.verify import check_question
 from qa.words import visible
 
 Retrievers: TypeAlias = Callable[[str, tuple[str, ...]], BaseRetriever]
 """Given a collection's name and other wordings of the question, a retriever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A question on its way through the chain; `began` and `found` are `perf_counter` seconds."""
-
-    ask: Ask
-    began: float
-    question: str
-    hits: tuple[Hit, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-    refusal: Refusal | None = None
-    found: float = 0.0
-
-
-Piece: TypeAlias = Turn | str | Usage | Assent
+Piece: TypeAlias = Turn | str | Usage | Assent | Rival
 Pieces: TypeAlias = tuple[Piece, ...]
-"""What the reader streams: the turn, the model's text, its usage, its second look at the answer.
+"""What the reader streams: the turn, the model's text, its usage, its second look at the answer,
+and another answer that other documents give.
 
 Tuples add up for `ainvoke`.
 """
@@ -137,8 +117,11 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
                     async for piece in _read(turn, reader):
                         raw += piece if isinstance(piece, str) else ""
                         yield (piece,)
-                    if assent := await _check(draft(turn, raw), turn, reader):
+                    drafted = draft(turn, raw)
+                    if assent := await _check(drafted, turn, reader):
                         yield (assent,)
+                        async for found in _read_others(drafted, turn, reader):
+                            yield (found,)
 
     async def prove(groups: AsyncIterator[Pieces]) -> AsyncIterator[tuple[Event, ...]]:
         turn: Turn | None = None
@@ -152,6 +135,8 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
                 shown.count(piece)
             elif isinstance(piece, Assent):
                 shown.check(piece)
+            elif isinstance(piece, Rival):
+                shown.rival = piece
             elif text := shown.add(piece):
                 yield (Token(text),)
         if turn is None:
@@ -159,7 +144,10 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
         if turn.refusal is None and (rest := shown.finish()):
             yield (Token(rest),)
         risk = bounds.risk if turn.ask.risk is None else turn.ask.risk
-        yield conclude(turn, shown, reader.name, threshold(risk))
+        concluded = conclude(turn, shown, reader.name, threshold(risk))
+        if answer_of(concluded).disagreement:
+            yield (Token(answer_of(concluded).text.removeprefix(shown.sent)),)
+        yield concluded
 
     return (
         RunnableLambda(rewrite, name="rewrite")
@@ -190,119 +178,6 @@ def refuse_early(question: str, hits: tuple[Hit, ...]) -> Refusal | None:
     if not hits:
         return Refusal(RefusalCode.NOTHING_INDEXED, "There are no documents here yet.")
     return check_question(question, hits)
-
-
-class Shown:
-    """What of a model's text may be shown while it is still being written.
-
-    Markers are taken out, and nothing is shown that may yet turn out to be the refusal's words.
-    """
-
-    def __init__(self) -> None:
-        self.raw = ""
-        self.first: float | None = None
-        self.usage: Usage | None = None
-        self.assent: Assent | None = None
-        self._held = ""
-        self._sent = ""
-
-    def add(self, piece: str) -> str:
-        """Take the next piece of the model's text; give what can be shown now."""
-        self.raw += piece
-        if self.first is None and self.raw.strip():
-            self.first = time.perf_counter()
-        self._held += piece
-        begun = self.raw.lstrip().upper()
-        if NOT_STATED.startswith(begun) or begun.startswith(NOT_STATED):
-            return ""
-        text, self._held = split_stream(self._held)
-        return self._send(text)
-
-    def count(self, usage: Usage) -> None:
-        """Add what the model says it used; some providers say it in parts."""
-        before = self.usage or Usage(0, 0)
-        self.usage = Usage(
-            before.input_tokens + usage.input_tokens, before.output_tokens + usage.output_tokens
-        )
-
-    def check(self, assent: Assent) -> None:
-        """Take the model's own word on its answer, and what that cost."""
-        self.assent = assent
-        if assent.usage is not None:
-            self.count(assent.usage)
-
-    def finish(self) -> str:
-        """Give what was still held back, where it turned out to be text."""
-        rest, self._held = self._held, ""
-        if says_not_stated(self.raw):
-            return ""
-        return self._send(MARKER.sub("", rest)).rstrip()
-
-    def _send(self, text: str) -> str:
-        fresh = text if self._sent else text.lstrip()
-        self._sent += fresh
-        return fresh
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A reply as far as its words alone tell: its claims, tied to evidence, or why it is none."""
-
-    parsed: Parsed
-    claims: tuple[Claim, ...]
-    refusal: Refusal | None
-
-
-def draft(turn: Turn, raw: str) -> Draft:
-    """Resolve the markers of a model's text and verify it, without asking anybody."""
-    parsed = parse_markers(raw.strip(), len(turn.evidence))
-    claims = ground(parsed, turn.question, turn.evidence)
-    refusal = turn.refusal
-    if refusal is None and says_not_stated(parsed.text):
-        refusal = Refusal(RefusalCode.NOT_STATED, "The documents found do not say.")
-    if refusal is None:
-        refusal = check_answer(turn.question, parsed.text, claims, turn.evidence)
-    return Draft(parsed, claims, refusal)
-
-
-def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event, ...]:
-    """Resolve, verify, and give the stream's last events.
-
-    `least` is the confidence that an answer needs where the reader could be asked about it.
-    """
-    drafted = draft(turn, shown.raw)
-    parsed, claims, refusal = drafted.parsed, drafted.claims, drafted.refusal
-    features: Features = {}
-    confidence = 0.0
-    if refusal is None:
-        features = measure(turn.question, turn.evidence, claims)
-        if shown.assent is not None:
-            features["check"] = shown.assent.log_odds
-        confidence = estimate(features)
-        if shown.assent is not None and confidence < least:
-            refusal = Refusal(
-                RefusalCode.UNCERTAIN,
-                "No passage found clearly answers this.",
-            )
-    citations = () if refusal else cite(parsed.text, claims, turn.evidence)
-    answer = Answer(
-        question=turn.question,
-        answered=refusal is None,
-        text="" if refusal else parsed.text,
-        refusal=refusal,
-        citations=citations,
-        passages=turn.hits,
-        model=model,
-        timings=_time(turn, shown),
-        evidence=turn.evidence,
-        dropped_markers=parsed.dropped,
-        confidence=confidence,
-        usage=shown.usage,
-        features=features if turn.ask.explain else {},
-    )
-    if refusal:
-        return (Refused(answer),)
-    return (*(Cited(c) for c in citations), Ended(answer))
 
 
 def tell(known: Answer, ask: Ask) -> Iterator[tuple[Event, ...]]:
@@ -359,6 +234,26 @@ async def _check(drafted: Draft, turn: Turn, reader: Reader) -> Assent | None:
         return await reader.assent(asked)
 
 
+async def _read_others(drafted: Draft, turn: Turn, reader: Reader) -> AsyncIterator[Usage | Rival]:
+    """Read what documents say that the answer does not cite, where that is worth the time."""
+    others = find_others(turn.evidence, drafted.claims)
+    if drafted.refusal is not None or not others:
+        return
+    beside = replace(turn, evidence=others)
+    raw = ""
+    async for piece in _read(beside, reader):
+        if isinstance(piece, Usage):
+            yield piece
+        else:
+            raw += piece
+    other = draft(beside, raw)
+    if other.refusal is None and differ(drafted.parsed.text, other.parsed.text):
+        assent = await _check(other, beside, reader)
+        if assent is not None and assent.usage is not None:
+            yield assent.usage
+        yield Rival(raw, others, assent)
+
+
 async def _rewrite(question: str, ask: Ask, reader: Reader) -> str:
     with _translated(reader.name):
         return await stand_alone(question, ask.history, await reader.chat())
@@ -373,13 +268,3 @@ def _translated(name: str) -> Iterator[None]:
     except Exception as error:  # every provider raises its own tree; this is where they meet ours
         message = f"{name} broke off: {type(error).__name__}: {error}"
         raise ModelUnavailableError(message) from error
-
-
-def _time(turn: Turn, shown: Shown) -> Timings:
-    now = time.perf_counter()
-    return Timings(
-        retrieve=turn.found - turn.began,
-        read=now - turn.found,
-        total=now - turn.began,
-        first_token=None if shown.first is None else shown.first - turn.began,
-    )

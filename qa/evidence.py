@@ -7,11 +7,15 @@ read again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from index.search import sentences_by_score
 from index.types import Hit, SentenceHit
 from qa.types import Evidence
+from qa.words import NEGATIONS, names, numbers, words
+
+COPY_OVERLAP = 0.9
+"""The share of their words, of all words of both, that copies have in common."""
 
 
 def select(
@@ -19,9 +23,10 @@ def select(
 ) -> tuple[Evidence, ...]:
     """Take the best-scored sentences that are worth reading, at least one.
 
+    Of sentences that say the same, as copies and versions of a document do, the best-scored counts.
     Documents come in the order of their best sentence, sentences in their document's order.
     """
-    ranked = sentences_by_score(hits)
+    ranked = list(_leave_out_copies(sentences_by_score(hits)))
     kept = worth_reading(
         [s.span.end - s.span.start for _, s in ranked],
         [s.chance for _, s in ranked],
@@ -58,6 +63,28 @@ def worth_reading(
             kept.append(place)
             used += length
     return kept
+
+
+def _leave_out_copies(
+    ranked: Sequence[tuple[Hit, SentenceHit]],
+) -> Iterator[tuple[Hit, SentenceHit]]:
+    """Leave out what has nearly the words of a better one, and its numbers, names and negations.
+
+    What differs in one of those may be a disagreement, and is kept.
+    """
+    seen: list[tuple[object, frozenset[str]]] = []
+    for hit, found in ranked:
+        text = hit.passage.slice(found.span)
+        bag = frozenset(w.casefold() for w in words(text))
+        facts = (numbers(text), set(names(text)), bag & NEGATIONS)
+        if any(facts == known and _alike(bag, other) for known, other in seen):
+            continue
+        seen.append((facts, bag))
+        yield hit, found
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= COPY_OVERLAP * len(one | other)
 
 
 def _build(number: int, hit: Hit, found: SentenceHit) -> Evidence:

@@ -17,21 +17,13 @@ from langchain_core.messages import BaseMessage
 
 from qa.errors import ModelSettingError
 from qa.llama import LlamaServer
-from qa.types import LARGE, SMALL, Profile, Usage
+from qa.types import LARGE, SMALL, Assent, Profile, Usage
 
 TOP = 12
 """How many of the likeliest tokens are asked for."""
 LEAST_CHANCE = 1e-6
 LOADING_SECONDS = 60.0
 """How long a question waits for the local model to load."""
-
-
-@dataclass(frozen=True, slots=True)
-class Assent:
-    """ln(P(yes) / P(no)) of a reply, and what it took to ask."""
-
-    log_odds: float
-    usage: Usage | None = None
 
 
 class Reader(Protocol):

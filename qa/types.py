@@ -121,6 +121,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Assent:
+    """ln(P(yes) / P(no)) of a reply, and what it took to ask."""
+
+    log_odds: float
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What is known of a question: an answer with its citations, or a refusal with its reason.
 
@@ -128,8 +136,9 @@ class Answer:
     pointed at nothing. `confidence` is the chance, 0 to 1, that the answer is right, as fitted
     on public question sets; 0 for a refusal, but for one that is only not sure enough. `features`
     are what it was estimated from, where that was asked for. `usage` is None where a model does not
-    tell. `id` is what feedback names the answer by, None where nobody keeps it; `cached` says that
-    it was known.
+    tell. `disagreement` says that another document answers otherwise, and that the text tells both;
+    `passages_dropped` counts the passages of which the model was shown nothing. `id` is what
+    feedback names the answer by, None where nobody keeps it; `cached` says that it was known.
     """
 
     question: str
@@ -147,6 +156,8 @@ class Answer:
     id: str | None = None
     cached: bool = False
     features: Mapping[str, float] = field(default_factory=dict)
+    disagreement: bool = False
+    passages_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

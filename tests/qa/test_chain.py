@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +21,7 @@ from qa.errors import (
     ModelUnavailableError,
     QuestionTooLongError,
 )
-from qa.models import Assent, PlainReader
+from qa.models import PlainReader
 from qa.settings import Settings
 from qa.testing import ScriptedChatModel
 from qa.types import (
@@ -28,6 +29,7 @@ from qa.types import (
     SMALL,
     Answer,
     Ask,
+    Assent,
     Cited,
     Ended,
     Event,
@@ -498,3 +500,68 @@ def test_what_a_model_hides_in_its_answer_is_taken_out(desk: Desks) -> None:
         INVEST
     )
     assert last_answer(events).text == shown_text(events) == PLAN.removesuffix(" [2].") + "."
+
+
+HERALD = "The Halden Bridge cost 24 million crowns."
+GAZETTE = "The Halden Bridge cost 31 million crowns in all."
+
+
+def ask_two_papers(
+    tmp_path: Path, odds: float, *, second: str = GAZETTE
+) -> tuple[list[Event], dict[str, str]]:
+    """Ask what the bridge cost of two documents; the model reads the first sum that it is shown."""
+
+    def read(shown: str) -> str:
+        sums = re.findall(r"cost (\d+ million crowns)", shown.rsplit("Question:", 1)[0])
+        return sums[0] if sums else "NOT STATED"
+
+    reader = CheckedReader("scripted", ScriptedChatModel(script=read), SMALL)
+    object.__setattr__(reader, "odds", odds)
+    object.__setattr__(reader, "seen", [])
+    texts = {"herald": HERALD, "gazette": second}
+    with Library(tmp_path / "papers", HashingEmbedder()) as library:
+        for name, text in texts.items():
+            library.ingest(Upload(text.encode(), f"{name}.txt"))
+        service = build_service(Settings(home=tmp_path), library=library, reader=reader)
+
+        async def stream() -> list[Event]:
+            asked = Ask("What did the Halden Bridge cost?", "default")
+            return [e async for events in service.chain.astream(asked) for e in events]
+
+        return asyncio.run(stream()), texts
+
+
+def test_two_documents_that_disagree_are_both_told_and_cited(tmp_path: Path) -> None:
+    events, texts = ask_two_papers(tmp_path, 20.0)
+    told = last_answer(events)
+    assert told.disagreement
+    assert told.text == shown_text(events)
+    assert sorted(re.findall(r"\d+ million", told.text)) == ["24 million", "31 million"]
+    assert "Another document says:" in told.text
+    assert {c.title for c in told.citations} == {"herald", "gazette"}
+    for citation in told.citations:
+        assert texts[citation.title][citation.start : citation.end] == citation.quote
+        claim = told.text[citation.answer_start : citation.answer_end]
+        assert claim in citation.quote
+
+
+def test_documents_that_agree_are_told_once(tmp_path: Path) -> None:
+    told = last_answer(ask_two_papers(tmp_path, 20.0, second=f"As known: {HERALD}")[0])
+    assert told.answered
+    assert not told.disagreement
+    assert len(told.citations) == 1
+
+
+def test_what_the_reader_doubts_is_no_disagreement(tmp_path: Path) -> None:
+    told = last_answer(ask_two_papers(tmp_path, -20.0)[0])
+    assert not told.answered
+    assert not told.disagreement
+
+
+def test_passages_that_the_model_was_shown_nothing_of_are_counted(
+    desk: Desks, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, evidence_sentences=1)
+    told = last_answer(desk(PLAN, settings=settings).ask(INVEST))
+    assert len(told.evidence) == 1
+    assert told.passages_dropped == len(told.passages) - 1 > 0

@@ -4,8 +4,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.chain import Shown
 from qa.citations import Claim, Parsed, attribute, cite, ground, parse_markers, split_stream
+from qa.conclusion import Shown
 from qa.prompts import NOT_STATED, says_not_stated
 from qa.types import Evidence
 

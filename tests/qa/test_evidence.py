@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,3 +102,28 @@ def test_evidence_keeps_to_its_budget_and_its_order(
     assert max(s.score for s in scored) in {
         s.score for s in scored if s.span.start in {e.start for e in chosen}
     }
+
+
+@pytest.mark.parametrize(
+    ("copy", "kept"),
+    [
+        ("The bridge over the Halden was opened in the year 1931 by the mayor.", 1),
+        ("the bridge over the Halden was opened in the year 1931, by the mayor", 1),
+        ("The bridge over the Halden was opened in the year 1932 by the mayor.", 2),
+        ("The bridge over the Varna was opened in the year 1931 by the mayor.", 2),
+        ("The bridge over the Halden was not opened in the year 1931 by the mayor.", 2),
+        ("It was the mayor by whom the bridge over the Halden opened, in the year 1931.", 2),
+    ],
+)
+def test_a_copy_of_a_better_sentence_is_not_shown_again(copy: str, kept: int) -> None:
+    first = "The bridge over the Halden was opened in the year 1931 by the mayor."
+    hits = [
+        Hit(
+            Passage(name, name, 0, len(text), text, name),
+            1.0,
+            1.0,
+            sentences=(SentenceHit(Span(0, len(text)), score, score),),
+        )
+        for name, text, score in (("a", first, 0.6), ("b", copy, 0.4))
+    ]
+    assert len(select(hits, sentences=9, characters=900)) == kept

@@ -42,6 +42,7 @@ export interface Answer {
   model: string;
   timings: { retrieve: number; read: number; total: number; first_token: number | null };
   usage: { input_tokens: number; output_tokens: number } | null;
+  disagreement?: boolean;
   cached: boolean;
   explanation: Record<string, number> | null;
 }

@@ -61,7 +61,8 @@ export function showNothing(total: number, documents: DocumentRecord[] = []): vo
 }
 
 function verdict(answer: Answer, cited: number): HTMLElement {
-  if (answer.answered) return element("p", "verdict yes", `Answered, citing ${count(cited, "passage")}`);
+  const both = answer.disagreement ? "; the documents disagree" : "";
+  if (answer.answered) return element("p", "verdict yes", `Answered, citing ${count(cited, "passage")}${both}`);
   const said = element("p", "verdict no", "Refused: ");
   said.append(answer.reason?.message ?? "the documents do not say.");
   return said;

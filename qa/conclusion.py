@@ -1,0 +1,206 @@
+"""What a model wrote -> a verified answer with its citations, or a refusal. Pure, but for time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from index.types import Hit
+from qa.citations import MARKER, Claim, Parsed, cite, ground, parse_markers, split_stream
+from qa.confidence import Features, estimate, measure, threshold
+from qa.disagreement import differ, join
+from qa.prompts import NOT_STATED, says_not_stated
+from qa.types import (
+    Answer,
+    Ask,
+    Assent,
+    Cited,
+    Ended,
+    Event,
+    Evidence,
+    Refusal,
+    RefusalCode,
+    Refused,
+    Timings,
+    Usage,
+)
+from qa.verify import check_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question on its way through the chain; `began` and `found` are `perf_counter` seconds."""
+
+    ask: Ask
+    began: float
+    question: str
+    hits: tuple[Hit, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    refusal: Refusal | None = None
+    found: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """What the model reads in other documents than those its answer cites."""
+
+    raw: str
+    evidence: tuple[Evidence, ...]
+    assent: Assent | None
+
+
+class Shown:
+    """What of a model's text may be shown while it is still being written.
+
+    Markers are taken out, and nothing is shown that may yet turn out to be the refusal's words.
+    """
+
+    def __init__(self) -> None:
+        self.raw = ""
+        self.first: float | None = None
+        self.usage: Usage | None = None
+        self.assent: Assent | None = None
+        self.rival: Rival | None = None
+        self.sent = ""
+        self._held = ""
+
+    def add(self, piece: str) -> str:
+        """Take the next piece of the model's text; give what can be shown now."""
+        self.raw += piece
+        if self.first is None and self.raw.strip():
+            self.first = time.perf_counter()
+        self._held += piece
+        begun = self.raw.lstrip().upper()
+        if NOT_STATED.startswith(begun) or begun.startswith(NOT_STATED):
+            return ""
+        text, self._held = split_stream(self._held)
+        return self._send(text)
+
+    def count(self, usage: Usage) -> None:
+        """Add what the model says it used; some providers say it in parts."""
+        before = self.usage or Usage(0, 0)
+        self.usage = Usage(
+            before.input_tokens + usage.input_tokens, before.output_tokens + usage.output_tokens
+        )
+
+    def check(self, assent: Assent) -> None:
+        """Take the model's own word on its answer, and what that cost."""
+        self.assent = assent
+        if assent.usage is not None:
+            self.count(assent.usage)
+
+    def finish(self) -> str:
+        """Give what was still held back, where it turned out to be text."""
+        rest, self._held = self._held, ""
+        if says_not_stated(self.raw):
+            return ""
+        return self._send(MARKER.sub("", rest)).rstrip()
+
+    def _send(self, text: str) -> str:
+        fresh = text if self.sent else text.lstrip()
+        self.sent += fresh
+        return fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A reply as far as its words alone tell: its claims, tied to evidence, or why it is none."""
+
+    parsed: Parsed
+    claims: tuple[Claim, ...]
+    refusal: Refusal | None
+
+
+def draft(turn: Turn, raw: str) -> Draft:
+    """Resolve the markers of a model's text and verify it, without asking anybody."""
+    parsed = parse_markers(raw.strip(), len(turn.evidence))
+    claims = ground(parsed, turn.question, turn.evidence)
+    refusal = turn.refusal
+    if refusal is None and says_not_stated(parsed.text):
+        refusal = Refusal(RefusalCode.NOT_STATED, "The documents found do not say.")
+    if refusal is None:
+        refusal = check_answer(turn.question, parsed.text, claims, turn.evidence)
+    return Draft(parsed, claims, refusal)
+
+
+def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event, ...]:
+    """Resolve, verify, and give the stream's last events.
+
+    `least` is the confidence that an answer needs where the reader could be asked about it.
+    """
+    drafted = draft(turn, shown.raw)
+    parsed, claims, refusal = drafted.parsed, drafted.claims, drafted.refusal
+    features: Features = {}
+    confidence = 0.0
+    disagreement = False
+    if refusal is None:
+        features = _features(turn, claims, shown.assent)
+        confidence = estimate(features)
+        if shown.assent is not None and confidence < least:
+            refusal = Refusal(
+                RefusalCode.UNCERTAIN,
+                "No passage found clearly answers this.",
+            )
+    if refusal is None and shown.rival is not None:
+        other = draft(replace(turn, evidence=shown.rival.evidence), shown.rival.raw)
+        if _objects(other, drafted, shown.rival, turn, least):
+            parsed, claims = join(parsed, claims, other.parsed, other.claims)
+            disagreement = True
+    citations = () if refusal else cite(parsed.text, claims, turn.evidence)
+    answer = Answer(
+        question=turn.question,
+        answered=refusal is None,
+        text="" if refusal else parsed.text,
+        refusal=refusal,
+        citations=citations,
+        passages=turn.hits,
+        model=model,
+        timings=_time(turn, shown),
+        evidence=turn.evidence,
+        dropped_markers=parsed.dropped,
+        confidence=confidence,
+        usage=shown.usage,
+        features=features if turn.ask.explain else {},
+        disagreement=disagreement,
+        passages_dropped=_count_unread(turn),
+    )
+    if refusal:
+        return (Refused(answer),)
+    return (*(Cited(c) for c in citations), Ended(answer))
+
+
+def _objects(other: Draft, drafted: Draft, rival: Rival, turn: Turn, least: float) -> bool:
+    """Say whether another document's answer is one, is another one, and is sure enough."""
+    if other.refusal is not None or not differ(drafted.parsed.text, other.parsed.text):
+        return False
+    beside = replace(turn, evidence=rival.evidence)
+    sure = estimate(_features(beside, other.claims, rival.assent))
+    return sure >= max(least, threshold("strict"))
+
+
+def _features(turn: Turn, claims: Sequence[Claim], assent: Assent | None) -> Features:
+    features = measure(turn.question, turn.evidence, claims)
+    return features if assent is None else {**features, "check": assent.log_odds}
+
+
+def _count_unread(turn: Turn) -> int:
+    """Count the passages found of which the model was shown nothing."""
+    shown = {(e.document_id, e.start) for e in turn.evidence}
+    return sum(
+        not any(
+            document == hit.passage.document_id and hit.passage.start <= start < hit.passage.end
+            for document, start in shown
+        )
+        for hit in turn.hits
+    )
+
+
+def _time(turn: Turn, shown: Shown) -> Timings:
+    now = time.perf_counter()
+    return Timings(
+        retrieve=turn.found - turn.began,
+        read=now - turn.found,
+        total=now - turn.began,
+        first_token=None if shown.first is None else shown.first - turn.began,
+    )
