@@ -115,6 +115,13 @@ def test_a_search_is_scored_without_a_model(evaluate: Any) -> None:
     assert "exact match" not in ran.out
 
 
+def test_rewriting_is_for_a_search_in_this_process(evaluate: Any) -> None:
+    for options in (("--rewrite",), ("--rewrite", "--retrieval-only")):  # it asks a server
+        ran = evaluate(*options)
+        assert ran.code == 1
+        assert "--rewrite is for a search in this process" in ran.err
+
+
 def test_a_bad_line_stops_the_run_or_is_skipped(evaluate: Any, files: dict[str, Path]) -> None:
     text = files["questions"].read_text(encoding="utf-8")
     files["questions"].write_text(text + "oops\n", encoding="utf-8")
