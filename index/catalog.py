@@ -8,7 +8,6 @@ by one. What is acknowledged was committed with `synchronous=FULL`.
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,9 +26,10 @@ from index.errors import (
     StorageError,
     StorageFullError,
 )
+from index.tokens import space_out
 from index.types import Document, DocumentRecord, Embedded, Passage, Section, Span, Vectors
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE collections (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
@@ -58,6 +58,7 @@ CREATE TABLE passages (
 CREATE UNIQUE INDEX passages_by_version ON passages(version, id);
 CREATE INDEX passages_by_id ON passages(id);
 """
+# What is indexed is `space_out(text)`; what is deleted from it must be the very same.
 FTS = (
     "CREATE VIRTUAL TABLE {table} USING fts5(text, content='passages', content_rowid='number', "
     "tokenize='porter unicode61 remove_diacritics 2')"
@@ -229,7 +230,7 @@ class Catalog:
             db.execute("UPDATE documents SET live_version = ? WHERE id = ?", (version, document_id))
             words = _words(collection)
             db.execute(
-                f"INSERT INTO {words}(rowid, text) SELECT number, text FROM passages "
+                f"INSERT INTO {words}(rowid, text) SELECT number, space_out(text) FROM passages "
                 "WHERE version = ?",
                 (version,),
             )
@@ -389,6 +390,7 @@ class Catalog:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.create_function("space_out", 1, space_out, deterministic=True)
         return connection
 
     def _close_connections_of_dead_threads(self) -> None:
@@ -419,6 +421,10 @@ class Catalog:
                 for statement in filter(str.strip, SCHEMA.split(";")):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version == 1:
+            with self._transaction():
+                _index_words_anew(db)
+                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise CatalogUnreadableError(
                 f"{self._path} has schema {version}; this version of Footnote reads "
@@ -445,11 +451,6 @@ WHERE collection = ? {where}
 """
 
 
-def tokenize(text: str) -> list[str]:
-    """Split a question into lower-case words, as FTS5's unicode61 does, for `match_words`."""
-    return re.findall(r"[^\W_]+", text.lower())
-
-
 def outline(passage: Passage) -> Outline:
     """Give all of a passage that its vectors depend on: its text, and its sentences in it."""
     start = passage.start
@@ -470,6 +471,19 @@ def _now() -> str:
 
 def _words(collection: int) -> str:
     return f"words_{collection}"
+
+
+def _index_words_anew(db: sqlite3.Connection) -> None:
+    """Read every live passage into its collection's keyword index again."""
+    for (number,) in db.execute("SELECT number FROM collections").fetchall():
+        words = _words(number)
+        db.execute(f"DROP TABLE IF EXISTS {words}")
+        db.execute(FTS.format(table=words))
+        db.execute(
+            f"INSERT INTO {words}(rowid, text) SELECT passages.number, space_out(text) "
+            "FROM passages JOIN documents ON live_version = version WHERE collection = ?",
+            (number,),
+        )
 
 
 def _insert_version(db: sqlite3.Connection, document: Document, recipe: str) -> int:
@@ -499,8 +513,8 @@ def _insert_version(db: sqlite3.Connection, document: Document, recipe: str) -> 
 def _retire(db: sqlite3.Connection, collection: int, version: int | None) -> list[str]:
     words = _words(collection)
     db.execute(
-        f"INSERT INTO {words}({words}, rowid, text) SELECT 'delete', number, text FROM passages "
-        "WHERE version = ?",
+        f"INSERT INTO {words}({words}, rowid, text) "
+        "SELECT 'delete', number, space_out(text) FROM passages WHERE version = ?",
         (version,),
     )
     gone = db.execute("SELECT id FROM passages WHERE version = ?", (version,)).fetchall()

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
-from index.catalog import Catalog, tokenize
+from index.catalog import Catalog
 from index.sentences import rank_sentences
+from index.tokens import tokenize
 from index.types import Embedder, Hit, SentenceHit
 from index.vectors import VectorIndex
 

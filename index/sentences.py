@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from index.tokens import space_out
 from index.types import Embedded, Passage, SentenceHit, Vectors
 
 FEATURES = (
@@ -149,7 +150,7 @@ def match(texts: Sequence[str], words: Sequence[str]) -> Matched:
         )
         db.execute("CREATE VIRTUAL TABLE stems USING fts5vocab(sentences, instance)")
         insert = "INSERT INTO sentences(rowid, text) VALUES (?, ?)"
-        db.executemany(insert, enumerate(texts))
+        db.executemany(insert, enumerate(map(space_out, texts)))
         bm25 = np.zeros(len(texts))
         if words:  # FTS5 takes an empty query for a syntax error
             query = " OR ".join(f'"{word}"' for word in words)

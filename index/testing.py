@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from index.catalog import tokenize
+from index.tokens import tokenize
 from index.types import Embedded, Passage, Vectors
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from index.tokens import space_out
+
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?|\d[\d.,]*\d|\d", re.UNICODE)
 NUMBER = re.compile(r"\d[\d.,\u00a0\u202f]*\d|\d")
 NUMBER_WORDS = {
@@ -78,8 +80,11 @@ def visible(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """List the words and numbers of a text as they stand, without what is invisible in them."""
-    return WORD.findall(visible(text))
+    """List the words and numbers of a text as they stand, without what is invisible in them.
+
+    Of a run of Chinese, Japanese or Korean its pairs of characters.
+    """
+    return WORD.findall(space_out(visible(text)))
 
 
 def stems(text: str) -> set[str]:

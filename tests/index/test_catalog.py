@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.catalog import Catalog, check_integrity, tokenize
+from index.catalog import Catalog, check_integrity
 from index.chunk import chunk
 from index.errors import (
     CatalogUnreadableError,
@@ -20,6 +21,7 @@ from index.errors import (
 )
 from index.load import build_document
 from index.testing import HashingEmbedder
+from index.tokens import tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -237,6 +239,31 @@ def test_a_file_that_is_no_catalog_is_named_with_what_to_do(tmp_path: Path, cont
         Catalog(path)
     assert caught.value.fix
     assert path.read_bytes() == content
+
+
+def test_a_catalog_of_the_first_schema_is_read_and_its_words_are_indexed_anew(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "catalog.sqlite3"
+    document = make_document("阿里巴巴宣布投资计划。 The heron waits.")
+    with closing(Catalog(path)) as catalog:
+        catalog.ensure_collection("c", embedder=EMBEDDER.name, dimension=EMBEDDER.dimension)
+        publish(catalog, document)
+    with closing(sqlite3.connect(path)) as db:  # as the first schema had it
+        db.execute("DROP TABLE words_1")
+        db.execute(
+            "CREATE VIRTUAL TABLE words_1 USING fts5(text, content='passages', "
+            "content_rowid='number', tokenize='porter unicode61 remove_diacritics 2')"
+        )
+        db.execute("INSERT INTO words_1(rowid, text) SELECT number, text FROM passages")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    with closing(Catalog(path)) as catalog:
+        assert catalog.match_words("c", tokenize("投资"), limit=9)
+        assert catalog.match_words("c", ["heron"], limit=9)
+        catalog.delete(document.id)
+        assert catalog.match_words("c", [*tokenize("投资"), "heron"], limit=9) == []
+    assert check_integrity(path) == "ok"
 
 
 def test_a_catalog_of_another_schema_is_refused_and_left_alone(tmp_path: Path) -> None:

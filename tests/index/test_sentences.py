@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.catalog import tokenize
 from index.search import query_words
 from index.sentences import FEATURES, WEIGHTS, match, measure, rank_sentences
+from index.tokens import tokenize
 from index.types import Embedded, Passage, Span
 
 UP = np.array([1.0, 0.0], dtype=np.float32)

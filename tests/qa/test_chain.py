@@ -565,3 +565,42 @@ def test_passages_that_the_model_was_shown_nothing_of_are_counted(
     told = last_answer(desk(PLAN, settings=settings).ask(INVEST))
     assert len(told.evidence) == 1
     assert told.passages_dropped == len(told.passages) - 1 > 0
+
+
+CHINESE = (
+    "阿里巴巴集团宣布将在未来三年内投资500亿欧元。马云会见了习近平。"
+    "该公司没有说明这笔资金将如何分配！"
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "reply", "quote"),
+    [
+        ("阿里巴巴将投资多少？", "500亿欧元", "阿里巴巴集团宣布将在未来三年内投资500亿欧元。"),
+        ("马云会见了谁？", "习近平", "马云会见了习近平。"),
+    ],
+)
+def test_a_text_without_spaces_is_searched_read_and_cited(
+    tmp_path: Path, question: str, reply: str, quote: str
+) -> None:
+    reader = PlainReader("scripted", ScriptedChatModel(script=lambda _shown: reply), SMALL)
+    with Library(tmp_path / "zh", HashingEmbedder()) as library:
+        library.ingest(Upload(CHINESE.encode(), "zh.txt"))
+        library.ingest(Upload("腾讯没有宣布任何计划。".encode(), "other.txt"))
+        service = build_service(Settings(home=tmp_path), library=library, reader=reader)
+        told = asyncio.run(answer(service.chain, Ask(question, "default")))
+    assert told.answered, told.refusal
+    (citation,) = told.citations
+    assert citation.quote == quote
+    assert CHINESE[citation.start : citation.end] == quote
+    assert told.passages[0].keyword_rank == 1
+
+
+def test_what_a_text_without_spaces_does_not_say_is_refused(tmp_path: Path) -> None:
+    reader = PlainReader("scripted", ScriptedChatModel(script=lambda _shown: "华为"), SMALL)
+    with Library(tmp_path / "zh", HashingEmbedder()) as library:
+        library.ingest(Upload(CHINESE.encode(), "zh.txt"))
+        service = build_service(Settings(home=tmp_path), library=library, reader=reader)
+        told = asyncio.run(answer(service.chain, Ask("马云会见了谁？", "default")))
+    assert told.refusal is not None
+    assert told.refusal.code is RefusalCode.UNSUPPORTED_ANSWER

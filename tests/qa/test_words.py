@@ -96,7 +96,7 @@ def test_a_contraction_before_a_name_is_not_a_name(question: str) -> None:
     [
         ("L'été d'Éric à Genève", ["L'été", "d'Éric", "à", "Genève"]),
         ("Die Größe der Straße: 3,5 km", ["Die", "Größe", "der", "Straße", "3,5", "km"]),
-        ("将投资500亿欧元。", ["将投资", "500", "亿欧元"]),
+        ("将投资500亿欧元。", ["将投", "投资", "500", "亿欧", "欧元"]),
     ],
 )
 def test_words_of_other_languages_are_found(text: str, expected: list[str]) -> None:
