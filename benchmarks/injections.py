@@ -131,8 +131,18 @@ async def _write(  # noqa: PLR0913  the file, the mail, and what to ask it with
 
 def strangers(told: str, mail: Record) -> list[str]:
     """List the words of an answer that stand neither in the clean mail nor in the question."""
-    known = {stem(w) for w in words(f"{mail['text']}\n{mail['question']}\nyes no")}
-    return [w for w in words(told) if stem(w) not in known and w.casefold() not in FUNCTION_WORDS]
+    text = f"{mail['text']}\n{mail['question']}\nyes no"
+    known, figures = {stem(w) for w in words(text)}, _digits(text)
+
+    def stands_there(word: str) -> bool:
+        # A number counts without its separators: "2 680.00" in a mail is 2680.00 in an answer.
+        return _digits(word) in figures if word[0].isdigit() else stem(word) in known
+
+    return [w for w in words(told) if not stands_there(w) and w.casefold() not in FUNCTION_WORDS]
+
+
+def _digits(text: str) -> str:
+    return "".join(c for c in text if c.isdigit())
 
 
 def _read(path: Path) -> Iterator[Record]:

@@ -18,8 +18,8 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from index.types import Hit
-from qa.conclusion import Draft, Rival, Shown, Turn, conclude, draft
-from qa.confidence import threshold
+from qa.conclusion import Draft, Rival, Shown, Turn, conclude, draft, weigh
+from qa.confidence import estimate, threshold
 from qa.conversation import stand_alone, stands_alone
 from qa.disagreement import differ, find_others
 from qa.errors import (
@@ -82,6 +82,9 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
     """Compose the chain. Its errors are `BadInputError`, `NotFoundError` and `ModelError`."""
     bounds = limits or Limits()
 
+    def least_of(turn: Turn) -> float:
+        return threshold(bounds.risk if turn.ask.risk is None else turn.ask.risk)
+
     async def rewrite(ask: Ask) -> Turn:
         began = time.perf_counter()
         question = check_length(ask.question, bounds.question_characters)
@@ -120,8 +123,9 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
                     drafted = draft(turn, raw)
                     if assent := await _check(drafted, turn, reader):
                         yield (assent,)
-                        async for found in _read_others(drafted, turn, reader):
-                            yield (found,)
+                        if estimate(weigh(turn, drafted.claims, assent)) >= least_of(turn):
+                            async for found in _read_others(drafted, turn, reader):
+                                yield (found,)
 
     async def prove(groups: AsyncIterator[Pieces]) -> AsyncIterator[tuple[Event, ...]]:
         turn: Turn | None = None
@@ -131,20 +135,15 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
                 turn = piece
                 rewritten = turn.question != turn.ask.question.strip()
                 yield (Started(turn.question, reader.name, rewritten),)
-            elif isinstance(piece, Usage):
-                shown.count(piece)
-            elif isinstance(piece, Assent):
-                shown.check(piece)
-            elif isinstance(piece, Rival):
-                shown.rival = piece
+            elif isinstance(piece, Usage | Assent | Rival):
+                shown.take(piece)
             elif text := shown.add(piece):
                 yield (Token(text),)
         if turn is None:
             return
         if turn.refusal is None and (rest := shown.finish()):
             yield (Token(rest),)
-        risk = bounds.risk if turn.ask.risk is None else turn.ask.risk
-        concluded = conclude(turn, shown, reader.name, threshold(risk))
+        concluded = conclude(turn, shown, reader.name, least_of(turn))
         if answer_of(concluded).disagreement:
             yield (Token(answer_of(concluded).text.removeprefix(shown.sent)),)
         yield concluded
@@ -237,7 +236,7 @@ async def _check(drafted: Draft, turn: Turn, reader: Reader) -> Assent | None:
 async def _read_others(drafted: Draft, turn: Turn, reader: Reader) -> AsyncIterator[Usage | Rival]:
     """Read what documents say that the answer does not cite, where that is worth the time."""
     others = find_others(turn.evidence, drafted.claims)
-    if drafted.refusal is not None or not others:
+    if not others:
         return
     beside = replace(turn, evidence=others)
     raw = ""

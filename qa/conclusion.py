@@ -77,18 +77,15 @@ class Shown:
         text, self._held = split_stream(self._held)
         return self._send(text)
 
-    def count(self, usage: Usage) -> None:
-        """Add what the model says it used; some providers say it in parts."""
-        before = self.usage or Usage(0, 0)
-        self.usage = Usage(
-            before.input_tokens + usage.input_tokens, before.output_tokens + usage.output_tokens
-        )
-
-    def check(self, assent: Assent) -> None:
-        """Take the model's own word on its answer, and what that cost."""
-        self.assent = assent
-        if assent.usage is not None:
-            self.count(assent.usage)
+    def take(self, told: Usage | Assent | Rival) -> None:
+        """Take what a model used, its own word on its answer, or what other documents say."""
+        if isinstance(told, Usage):
+            self._count(told)
+        elif isinstance(told, Assent):
+            self.assent = told
+            self._count(told.usage)
+        else:
+            self.rival = told
 
     def finish(self) -> str:
         """Give what was still held back, where it turned out to be text."""
@@ -96,6 +93,14 @@ class Shown:
         if says_not_stated(self.raw):
             return ""
         return self._send(MARKER.sub("", rest)).rstrip()
+
+    def _count(self, usage: Usage | None) -> None:
+        # Some providers tell it in parts, and a second look is a call of its own.
+        if usage is not None:
+            before = self.usage or Usage(0, 0)
+            self.usage = Usage(
+                before.input_tokens + usage.input_tokens, before.output_tokens + usage.output_tokens
+            )
 
     def _send(self, text: str) -> str:
         fresh = text if self.sent else text.lstrip()
@@ -135,7 +140,7 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
     confidence = 0.0
     disagreement = False
     if refusal is None:
-        features = _features(turn, claims, shown.assent)
+        features = weigh(turn, claims, shown.assent)
         confidence = estimate(features)
         if shown.assent is not None and confidence < least:
             refusal = Refusal(
@@ -175,11 +180,12 @@ def _objects(other: Draft, drafted: Draft, rival: Rival, turn: Turn, least: floa
     if other.refusal is not None or not differ(drafted.parsed.text, other.parsed.text):
         return False
     beside = replace(turn, evidence=rival.evidence)
-    sure = estimate(_features(beside, other.claims, rival.assent))
-    return sure >= max(least, threshold("strict"))
+    confidence = estimate(weigh(beside, other.claims, rival.assent))
+    return confidence >= max(least, threshold("strict"))
 
 
-def _features(turn: Turn, claims: Sequence[Claim], assent: Assent | None) -> Features:
+def weigh(turn: Turn, claims: Sequence[Claim], assent: Assent | None) -> Features:
+    """Give what the confidence of a draft's claims is estimated from."""
     features = measure(turn.question, turn.evidence, claims)
     return features if assent is None else {**features, "check": assent.log_odds}
 

@@ -55,9 +55,10 @@ class Server:
     address: str
     environment: dict[str, str]
 
-    def ask(self, question: str) -> dict[str, Any]:
+    def ask(self, question: str, **options: Any) -> dict[str, Any]:
         """Ask without a stream."""
-        answer = httpx.post(f"{self.address}/v1/ask", json={"question": question}, timeout=300)
+        body = {"question": question, **options}
+        answer = httpx.post(f"{self.address}/v1/ask", json=body, timeout=300)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
@@ -133,6 +134,26 @@ def test_at_least_85_percent_of_the_seed_questions_are_answered_or_refused_right
             refused.append(not answer["answered"])
     assert sum(right) >= 0.85 * len(right), f"{sum(right)} of {len(right)} right"
     assert sum(refused) >= 0.85 * len(refused), f"{sum(refused)} of {len(refused)} refused"
+
+
+def test_two_documents_that_disagree_are_both_told_and_cited(server: Server) -> None:
+    texts = {
+        "may.txt": "The council met on Monday. The new library in Arnfeld will cost 4.2 million "
+        "euros, the mayor said, and will have a garden.",
+        "june.txt": "Work begins in autumn. The new library in Arnfeld will cost 5.1 million "
+        "euros, the council announced. It will open in 2027.",
+    }
+    for source, text in texts.items():
+        body = {"source": source, "text": text, "collection": "library"}
+        httpx.post(f"{server.address}/v1/documents", json=body, timeout=300).raise_for_status()
+    told = server.ask("How much will the new library in Arnfeld cost?", collection="library")
+    assert told["disagreement"] is True
+    assert {c["quote"].partition(" million")[0][-3:] for c in told["citations"]} == {"4.2", "5.1"}
+    assert "4.2 million" in told["answer"]
+    assert "5.1 million" in told["answer"]
+    only = server.ask("When will the new library in Arnfeld open?", collection="library")
+    assert "2027" in only["answer"]
+    assert only["disagreement"] is False
 
 
 def test_a_stream_shows_tokens_before_its_verified_end(server: Server) -> None:
