@@ -228,7 +228,8 @@ def evaluate_(  # noqa: PLR0913  each is an option of the command line
     as_json: Json = False,
 ) -> None:
     """Ask every question of a set and score the answers; an interrupted run can go on."""
-    from api.evaluation import Options, run_evaluation  # noqa: PLC0415
+    from api.evaluation import run_evaluation  # noqa: PLC0415
+    from api.targets import Options  # noqa: PLC0415
 
     run_evaluation(
         Options(

@@ -26,43 +26,10 @@ from index.errors import (
     StorageError,
     StorageFullError,
 )
+from index.schema import SCHEMA_VERSION, UPGRADES, create_words, words_table
 from index.tokens import space_out
 from index.types import Document, DocumentRecord, Embedded, Passage, Section, Span, Vectors
 
-SCHEMA_VERSION = 2
-SCHEMA = """
-CREATE TABLE collections (
-    number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
-    embedder TEXT NOT NULL, dimension INTEGER NOT NULL, created_at TEXT NOT NULL
-) STRICT;
-CREATE TABLE documents (
-    id TEXT PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections(number),
-    source TEXT NOT NULL, live_version INTEGER, created_at TEXT NOT NULL
-) STRICT;
-CREATE INDEX documents_by_collection ON documents(collection);
-CREATE TABLE versions (
-    number INTEGER PRIMARY KEY,
-    document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
-    content_hash TEXT NOT NULL, recipe TEXT NOT NULL,
-    title TEXT NOT NULL, media_type TEXT NOT NULL, text TEXT NOT NULL, structure TEXT NOT NULL,
-    created_at TEXT NOT NULL
-) STRICT;
-CREATE INDEX versions_by_document ON versions(document_id);
-CREATE TABLE passages (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL,
-    version INTEGER NOT NULL REFERENCES versions(number) ON DELETE CASCADE,
-    first INTEGER NOT NULL, past INTEGER NOT NULL, text TEXT NOT NULL,
-    section TEXT, page INTEGER, sentences TEXT NOT NULL,
-    vector BLOB NOT NULL, sentence_vectors BLOB NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX passages_by_version ON passages(version, id);
-CREATE INDEX passages_by_id ON passages(id);
-"""
-# What is indexed is `space_out(text)`; what is deleted from it must be the very same.
-FTS = (
-    "CREATE VIRTUAL TABLE {table} USING fts5(text, content='passages', content_rowid='number', "
-    "tokenize='porter unicode61 remove_diacritics 2')"
-)
 Outline: TypeAlias = tuple[str, tuple[tuple[int, int], ...]]
 FULL_MESSAGES = ("database or disk is full", "disk I/O error")
 
@@ -118,9 +85,9 @@ class Catalog:
                 "SELECT number, embedder FROM collections WHERE name = ?", (name,)
             ).fetchone()
             if not db.execute(
-                "SELECT 1 FROM sqlite_master WHERE name = ?", (_words(number),)
+                "SELECT 1 FROM sqlite_master WHERE name = ?", (words_table(number),)
             ).fetchone():
-                db.execute(FTS.format(table=_words(number)))
+                create_words(db, number)
         _check_embedder(name, known, embedder)
 
     def check_embedder(self, name: str, embedder: str) -> None:
@@ -228,7 +195,7 @@ class Catalog:
             ).fetchone()
             gone = _retire(db, collection, old)
             db.execute("UPDATE documents SET live_version = ? WHERE id = ?", (version, document_id))
-            words = _words(collection)
+            words = words_table(collection)
             db.execute(
                 f"INSERT INTO {words}(rowid, text) SELECT number, space_out(text) FROM passages "
                 "WHERE version = ?",
@@ -340,7 +307,7 @@ class Catalog:
         number = self.collection_number(collection)
         if not words:
             return []
-        table = _words(number)
+        table = words_table(number)
         # The inner query walks only the keyword index; a join inside would touch every match.
         rows = self._db().execute(
             f"SELECT passages.id FROM (SELECT rowid, rank FROM {table} WHERE {table} MATCH ? "
@@ -416,14 +383,9 @@ class Catalog:
     def _migrate(self) -> None:
         db = self._db()
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
+        if version in UPGRADES:
             with self._transaction():
-                for statement in filter(str.strip, SCHEMA.split(";")):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version == 1:
-            with self._transaction():
-                _index_words_anew(db)
+                UPGRADES[version](db)
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise CatalogUnreadableError(
@@ -469,23 +431,6 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _words(collection: int) -> str:
-    return f"words_{collection}"
-
-
-def _index_words_anew(db: sqlite3.Connection) -> None:
-    """Read every live passage into its collection's keyword index again."""
-    for (number,) in db.execute("SELECT number FROM collections").fetchall():
-        words = _words(number)
-        db.execute(f"DROP TABLE IF EXISTS {words}")
-        db.execute(FTS.format(table=words))
-        db.execute(
-            f"INSERT INTO {words}(rowid, text) SELECT passages.number, space_out(text) "
-            "FROM passages JOIN documents ON live_version = version WHERE collection = ?",
-            (number,),
-        )
-
-
 def _insert_version(db: sqlite3.Connection, document: Document, recipe: str) -> int:
     structure = {
         "sections": [(s.start, s.title) for s in document.sections],
@@ -511,7 +456,7 @@ def _insert_version(db: sqlite3.Connection, document: Document, recipe: str) -> 
 
 
 def _retire(db: sqlite3.Connection, collection: int, version: int | None) -> list[str]:
-    words = _words(collection)
+    words = words_table(collection)
     db.execute(
         f"INSERT INTO {words}({words}, rowid, text) "
         "SELECT 'delete', number, space_out(text) FROM passages WHERE version = ?",
