@@ -16,7 +16,6 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from qa.errors import ModelSettingError
-from qa.llama import LlamaServer
 from qa.types import LARGE, SMALL, Assent, Profile, Usage
 
 TOP = 12
@@ -76,11 +75,29 @@ class PlainReader:
         """Do nothing: there is nothing to release."""
 
 
+class ModelServer(Protocol):
+    """A server of the shipped model: `qa.llama.LlamaServer`, or one that runs already."""
+
+    @property
+    def key(self) -> str:
+        """What it wants to be shown."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the model is loaded."""
+
+    def address(self, timeout: float) -> str:
+        """Give where it listens now, waiting so many seconds for it. Raises `ModelError`."""
+
+    def close(self) -> None:
+        """End it, where it is ours to end."""
+
+
 class LocalReader:
     """The shipped model in its child process, spoken to with the OpenAI protocol."""
 
     def __init__(
-        self, name: str, server: LlamaServer, *, profile: Profile = SMALL, timeout: float
+        self, name: str, server: ModelServer, *, profile: Profile = SMALL, timeout: float
     ) -> None:
         self.name = name
         self.profile = profile

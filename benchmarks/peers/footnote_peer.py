@@ -1,14 +1,15 @@
 """Footnote itself under the peers' protocol: its chain, with the server that all peers ask.
 
-A language model behind a base URL is asked as a large one by default; this server's is the shipped
-small model, so it is asked with the small one's profile, as `local` is. A citation counts as exact
-only if the text of the documents file has its quote at its offsets.
+A language model behind a base URL is asked as a large one by default, and not for a second look at
+its answers; this server's is the shipped small model, so it is read as `local` is. A citation
+counts as exact only if the text of the documents file has its quote at its offsets.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sentence_transformers  # noqa: F401  loading libraries is not part of the ingest
 from protocol import TIMEOUT_SECONDS, Cited, Given, Options, Place, Source, run
@@ -18,11 +19,28 @@ from index.library import Upload
 from index.load import name_document
 from qa.bootstrap import build_library, build_service
 from qa.chain import answer
-from qa.models import PlainReader, openai_compatible
+from qa.models import LocalReader
 from qa.settings import Settings
-from qa.types import SMALL, Answer, Ask, Citation
+from qa.types import Answer, Ask, Citation
 
 COLLECTION = "benchmark"
+
+
+@dataclass(frozen=True)
+class Running:
+    """The server that all peers ask, as one of the shipped model's."""
+
+    url: str
+    key: str
+    ready: bool = True
+
+    def address(self, timeout: float) -> str:
+        """Give where it listens."""
+        del timeout
+        return self.url.removesuffix("/").removesuffix("/v1")
+
+    def close(self) -> None:
+        """Do nothing: it is not ours."""
 
 
 class Footnote:
@@ -36,17 +54,11 @@ class Footnote:
             dimension=384,
             precision=settings.precision,
         )
-        model = openai_compatible(
-            options.model,
-            options.base_url,
-            options.api_key,
-            answer_tokens=SMALL.answer_tokens,
-            timeout=TIMEOUT_SECONDS,
-        )
+        server = Running(options.base_url, options.api_key)
         self.service = build_service(
             settings,
             library=build_library(settings, embedder=embedder),
-            reader=PlainReader(options.model, model, profile=SMALL),
+            reader=LocalReader(options.model, server, timeout=TIMEOUT_SECONDS),
         )
         self.loop = asyncio.new_event_loop()
         self.sources: dict[str, Source] = {}
