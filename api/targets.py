@@ -25,9 +25,7 @@ from index.library import Library, Upload
 from index.load import decode
 from qa.bootstrap import build_library, build_reader, build_service
 from qa.errors import QuestionSetError
-from qa.evaluation.questions import (
-    read_documents,
-)
+from qa.evaluation.questions import read_documents
 from qa.evaluation.targets import (
     DEEP,
     ChainTarget,
@@ -38,12 +36,7 @@ from qa.evaluation.targets import (
     found,
     quote,
 )
-from qa.evaluation.types import (
-    Place,
-    Question,
-    Quote,
-    Record,
-)
+from qa.evaluation.types import Place, Question, Quote, Record
 from qa.models import openai_compatible
 from qa.settings import Settings
 

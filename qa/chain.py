@@ -94,9 +94,8 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
         return Turn(ask, began, question)
 
     async def retrieve(turn: Turn) -> Turn:
-        typed = turn.ask.question.strip()
         # A rewriting can go wrong; what was typed is looked up beside it.
-        beside = () if typed == turn.question else (typed,)
+        beside = () if turn.typed == turn.question else (turn.typed,)
         documents = await retrievers(turn.ask.collection, beside).ainvoke(turn.question)
         hits = tuple(read_hits(documents))
         return replace(turn, hits=hits, found=time.perf_counter())
@@ -133,8 +132,7 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
         async for piece in _flatten(groups):
             if isinstance(piece, Turn):
                 turn = piece
-                rewritten = turn.question != turn.ask.question.strip()
-                yield (Started(turn.question, reader.name, rewritten),)
+                yield (Started(turn.question, reader.name, turn.question != turn.typed),)
             elif isinstance(piece, Usage | Assent | Rival):
                 shown.take(piece)
             elif text := shown.add(piece):
@@ -250,7 +248,7 @@ async def _read_others(drafted: Draft, turn: Turn, reader: Reader) -> AsyncItera
         assent = await _check(other, beside, reader)
         if assent is not None and assent.usage is not None:
             yield assent.usage
-        yield Rival(raw, others, assent)
+        yield Rival(other, beside, assent)
 
 
 async def _rewrite(question: str, ask: Ask, reader: Reader) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from index.types import Hit
 from qa.citations import MARKER, Claim, Parsed, cite, ground, parse_markers, split_stream
 from qa.confidence import Features, estimate, measure, threshold
-from qa.disagreement import differ, join
+from qa.disagreement import join
 from qa.prompts import NOT_STATED, says_not_stated
 from qa.types import (
     Answer,
@@ -40,13 +40,30 @@ class Turn:
     refusal: Refusal | None = None
     found: float = 0.0
 
+    @property
+    def typed(self) -> str:
+        """What was asked, before any rewriting."""
+        return self.ask.question.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A reply as far as its words alone tell: its claims, tied to evidence, or why it is none."""
+
+    parsed: Parsed
+    claims: tuple[Claim, ...]
+    refusal: Refusal | None
+
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """What the model reads in other documents than those its answer cites."""
+    """Another answer, read in other documents than those that the first one cites.
 
-    raw: str
-    evidence: tuple[Evidence, ...]
+    `turn` is the question with the sentences of those documents alone.
+    """
+
+    drafted: Draft
+    turn: Turn
     assent: Assent | None
 
 
@@ -108,15 +125,6 @@ class Shown:
         return fresh
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A reply as far as its words alone tell: its claims, tied to evidence, or why it is none."""
-
-    parsed: Parsed
-    claims: tuple[Claim, ...]
-    refusal: Refusal | None
-
-
 def draft(turn: Turn, raw: str) -> Draft:
     """Resolve the markers of a model's text and verify it, without asking anybody."""
     parsed = parse_markers(raw.strip(), len(turn.evidence))
@@ -147,11 +155,10 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
                 RefusalCode.UNCERTAIN,
                 "No passage found clearly answers this.",
             )
-    if refusal is None and shown.rival is not None:
-        other = draft(replace(turn, evidence=shown.rival.evidence), shown.rival.raw)
-        if _objects(other, drafted, shown.rival, turn, least):
-            parsed, claims = join(parsed, claims, other.parsed, other.claims)
-            disagreement = True
+    rival = shown.rival
+    if refusal is None and rival is not None and _is_sure(rival, least):
+        parsed, claims = join(parsed, claims, rival.drafted.parsed, rival.drafted.claims)
+        disagreement = True
     citations = () if refusal else cite(parsed.text, claims, turn.evidence)
     answer = Answer(
         question=turn.question,
@@ -175,12 +182,8 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
     return (*(Cited(c) for c in citations), Ended(answer))
 
 
-def _objects(other: Draft, drafted: Draft, rival: Rival, turn: Turn, least: float) -> bool:
-    """Say whether another document's answer is one, is another one, and is sure enough."""
-    if other.refusal is not None or not differ(drafted.parsed.text, other.parsed.text):
-        return False
-    beside = replace(turn, evidence=rival.evidence)
-    confidence = estimate(weigh(beside, other.claims, rival.assent))
+def _is_sure(rival: Rival, least: float) -> bool:
+    confidence = estimate(weigh(rival.turn, rival.drafted.claims, rival.assent))
     return confidence >= max(least, threshold("strict"))
 
 

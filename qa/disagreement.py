@@ -17,7 +17,7 @@ from qa.words import NEGATIONS, content_stems, known_numbers, quantities, words
 
 LEAST_CHANCE = 0.08
 """How likely a sentence must be the one, of all that were found, to be worth a second reading."""
-BRIDGE = "\nAnother document says: "
+JOINT = "\nAnother document says: "
 
 
 def find_others(evidence: Sequence[Evidence], claims: Sequence[Claim]) -> tuple[Evidence, ...]:
@@ -52,9 +52,9 @@ def join(
     one: Parsed, claims: Sequence[Claim], other: Parsed, others: Sequence[Claim]
 ) -> tuple[Parsed, tuple[Claim, ...]]:
     """Put the other document's answer under the first, its claims moved to where they stand now."""
-    moved = len(one.text) + len(BRIDGE)
+    moved = len(one.text) + len(JOINT)
     shifted = tuple(replace(c, start=c.start + moved, end=c.end + moved) for c in others)
-    text = f"{one.text}{BRIDGE}{other.text}"
+    text = f"{one.text}{JOINT}{other.text}"
     joined = (*claims, *shifted)
     return Parsed(text, joined, one.dropped + other.dropped), joined
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from qa.citations import Claim, Parsed
-from qa.disagreement import BRIDGE, LEAST_CHANCE, differ, find_others, join
+from qa.disagreement import JOINT, LEAST_CHANCE, differ, find_others, join
 from qa.types import Evidence
 
 
@@ -48,7 +48,7 @@ def test_only_other_documents_that_are_likely_enough_are_read_again() -> None:
 def test_both_answers_keep_their_claims() -> None:
     one, other = Parsed("24 million", (), 1), Parsed("31 million", (), 0)
     parsed, claims = join(one, [Claim(0, 10, (1,))], other, [Claim(0, 10, (2,))])
-    assert parsed.text == f"24 million{BRIDGE}31 million"
+    assert parsed.text == f"24 million{JOINT}31 million"
     assert [(parsed.text[c.start : c.end], c.numbers) for c in claims] == [
         ("24 million", (1,)),
         ("31 million", (2,)),
