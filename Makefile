@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: serve test check weights clean
+.PHONY: serve test check weights native clean
 
 serve: $(VENV)/installed
 	$(BIN)/footnote serve --ingest seeds
@@ -24,6 +24,9 @@ check: $(VENV)/installed-dev
 
 weights: $(VENV)/installed
 	$(BIN)/footnote weights
+
+native: $(VENV)/installed
+	native/build.sh $(abspath $(BIN)/python) $(abspath $(BIN)/footnote-llama-server)
 
 clean:
 	rm -rf $(VENV)

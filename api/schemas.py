@@ -494,6 +494,12 @@ class HealthResponse(Schema):
     waiting: list[str] = []
 
 
+class ReadyResponse(HealthResponse):
+    """And what runs the language model on this machine; null where it runs elsewhere."""
+
+    runtime: str | None
+
+
 class Problem(BaseModel):
     """An error, as RFC 9457 has it; `fix` says what to do."""
 

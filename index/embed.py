@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "bfloat16", "float32"]
 BATCH = 32
+TOKENIZED_AT_ONCE = 4096
+"""Passages that are sorted by their length before they are batched."""
 
 
 class SentenceTransformerEmbedder:
@@ -54,12 +56,19 @@ class SentenceTransformerEmbedder:
 
         Sentences past the model's window take their passage's vector.
         """
+        if not passages:
+            return []
         embedded: dict[int, Embedded] = {}
-        for batch in _batches(passages):
+        for start in range(0, len(passages), TOKENIZED_AT_ONCE):
+            some = range(start, min(start + TOKENIZED_AT_ONCE, len(passages)))
             with self._lock:
-                rows = self._forward([passages[i].text for i in batch])
-            for index, (vector, tokens, offsets) in zip(batch, rows, strict=True):
-                embedded[index] = _pool(passages[index], vector, tokens, offsets)
+                encoded = self._tokenize([passages[i].text for i in some])
+            for batch in _batches([len(ids) for ids in encoded["input_ids"]]):
+                with self._lock:
+                    rows = self._forward({key: [encoded[key][i] for i in batch] for key in encoded})
+                for index, (vector, tokens, offsets) in zip(batch, rows, strict=True):
+                    passage = passages[start + index]
+                    embedded[start + index] = _pool(passage, vector, tokens, offsets)
         return [embedded[i] for i in range(len(passages))]
 
     def _load(self) -> SentenceTransformer:
@@ -75,24 +84,28 @@ class SentenceTransformerEmbedder:
             self._model.eval()
         return self._model
 
-    def _forward(self, texts: list[str]) -> Iterator[tuple[Vectors, Vectors, Any]]:
+    def _tokenize(self, texts: list[str]) -> dict[str, list[Any]]:
+        model = self._load()
+        encoded = model.tokenizer(
+            texts, truncation=True, max_length=model.max_seq_length, return_offsets_mapping=True
+        )
+        return {key: encoded[key] for key in encoded}
+
+    def _forward(self, encoded: dict[str, list[Any]]) -> list[tuple[Vectors, Vectors, Any]]:
         import torch  # noqa: PLC0415  two seconds, and the command line must start at once
 
         model = self._load()
-        encoded = model.tokenizer(
-            texts,
-            padding=True,
-            truncation=True,
-            max_length=model.max_seq_length,
-            return_offsets_mapping=True,
-            return_tensors="pt",
-        )
-        offsets = encoded.pop("offset_mapping").numpy()
+        offsets = encoded.pop("offset_mapping")
+        features = model.tokenizer.pad(encoded, return_tensors="pt")
         with torch.inference_mode():
-            output = model(dict(encoded))
+            output = model(dict(features))
         vectors = output["sentence_embedding"].float().numpy()
         tokens = output["token_embeddings"].float().numpy()
-        return zip(vectors, tokens, offsets, strict=True)
+        # Without the padding, whose rows belong to no character.
+        return [
+            (vector, rows[: len(spans)], np.asarray(spans))
+            for vector, rows, spans in zip(vectors, tokens, offsets, strict=True)
+        ]
 
 
 def choose_dtype(precision: Precision) -> torch.dtype:
@@ -105,9 +118,9 @@ def choose_dtype(precision: Precision) -> torch.dtype:
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
-def _batches(passages: Sequence[Passage]) -> Iterator[list[int]]:
-    # Alike lengths in one batch, so that little of it is padding.
-    order = sorted(range(len(passages)), key=lambda i: len(passages[i].text), reverse=True)
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    # Alike lengths, in tokens, in one batch: by characters a quarter of it would be padding.
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     for start in range(0, len(order), BATCH):
         yield order[start : start + BATCH]
 

@@ -155,7 +155,9 @@ async def warm_reader(service: Service) -> None:
 def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> Reader:
     from qa.llama import LlamaOptions, LlamaServer  # noqa: PLC0415
     from qa.models import LocalReader  # noqa: PLC0415  LangChain takes a second
+    from qa.runtime import find_runtime  # noqa: PLC0415
 
+    runtime = find_runtime(settings.llama_server)
     folder = ensure(weights, settings.cache_path, progress)
     settings.home_path.mkdir(parents=True, exist_ok=True)
     options = LlamaOptions(
@@ -164,10 +166,17 @@ def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> R
         log=settings.home_path / "model.log",
         threads=settings.threads,
         context=settings.context_tokens,
+        program=runtime.program,
     )
     server = LlamaServer(options)
     server.start()
-    return LocalReader(weights.name, server, profile=SMALL, timeout=settings.model_timeout)
+    return LocalReader(
+        weights.name,
+        server,
+        profile=SMALL,
+        timeout=settings.model_timeout,
+        runtime=runtime.name,
+    )
 
 
 def _foreign_embedder(settings: Settings) -> Embedder:

@@ -27,13 +27,17 @@ HEALTHY_AFTER = 60.0
 
 @dataclass(frozen=True, slots=True)
 class LlamaOptions:
-    """How to run a GGUF file: `context` in tokens, `log` the file of the child's own messages."""
+    """How to run a GGUF file: `context` in tokens, `log` the file of the child's own messages.
+
+    `program` is a `llama-server` to run it with, None for the installed `xllamacpp`.
+    """
 
     model: Path
     alias: str
     log: Path
     threads: int | None = None
     context: int = 4096
+    program: Path | None = None
 
 
 class LlamaServer:
@@ -149,6 +153,7 @@ class LlamaServer:
             *(sys.executable, "-m", "qa.llama_child"),
             *("--model", str(options.model), "--alias", options.alias),
             *("--threads", str(threads), "--context", str(options.context)),
+            *(("--program", str(options.program)) if options.program else ()),
         ]
 
 

@@ -40,6 +40,10 @@ class Reader(Protocol):
     def ready(self) -> bool:
         """Whether a question would be answered without waiting for a load."""
 
+    @property
+    def runtime(self) -> str | None:
+        """What runs the model here, with its version; None where it runs elsewhere."""
+
     async def chat(self) -> BaseChatModel:
         """Give the chat model. Raises `ModelError`."""
 
@@ -61,6 +65,7 @@ class PlainReader:
     model: BaseChatModel
     profile: Profile = LARGE
     ready: bool = True
+    runtime: str | None = None
 
     async def chat(self) -> BaseChatModel:
         """Give the model."""
@@ -97,10 +102,17 @@ class LocalReader:
     """The shipped model in its child process, spoken to with the OpenAI protocol."""
 
     def __init__(
-        self, name: str, server: ModelServer, *, profile: Profile = SMALL, timeout: float
+        self,
+        name: str,
+        server: ModelServer,
+        *,
+        profile: Profile = SMALL,
+        timeout: float,
+        runtime: str | None = None,
     ) -> None:
         self.name = name
         self.profile = profile
+        self.runtime = runtime
         self._server = server
         self._timeout = timeout
         self._model: tuple[str, BaseChatModel] | None = None

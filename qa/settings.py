@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="The key for FOOTNOTE_BASE_URL.")
     threads: int | None = Field(None, ge=1, description="Processor threads of the local model.")
     context_tokens: int = Field(4096, ge=1024, description="Window of the local model.")
+    llama_server: Path | None = Field(
+        None,
+        description="A `llama-server` program to run the local model with; by default what "
+        "`make native` built, else the installed xllamacpp.",
+    )
     model_timeout: float = Field(120.0, gt=0, description="Seconds to wait for a model's answer.")
     queue: int = Field(16, ge=0, description="Questions that may wait for the model.")
     slots: int = Field(

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from api.deps import RunningDep
-from api.schemas import HealthResponse
+from api.schemas import HealthResponse, ReadyResponse
 from api.version import VERSION
 
 router = APIRouter(tags=["health"])
@@ -19,13 +19,16 @@ async def healthz() -> HealthResponse:
     return HealthResponse(status="ok", version=VERSION)
 
 
-@router.get("/readyz", response_model=HealthResponse, responses={503: {"model": HealthResponse}})
-async def readyz(running: RunningDep, response: Response) -> HealthResponse:
+@router.get("/readyz", response_model=ReadyResponse, responses={503: {"model": ReadyResponse}})
+async def readyz(running: RunningDep, response: Response) -> ReadyResponse:
     """Say whether the models are loaded; 503 and what is waited for until then."""
     waiting = running.waiting
     if waiting:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         response.headers["Retry-After"] = "2"
-    return HealthResponse(
-        status="loading" if waiting else "ready", version=VERSION, waiting=waiting
+    return ReadyResponse(
+        status="loading" if waiting else "ready",
+        version=VERSION,
+        waiting=waiting,
+        runtime=running.service.reader.runtime,
     )

@@ -56,11 +56,12 @@ def test_the_service_is_ready_once_its_embedder_is_warm(
     warm = client.get("/readyz")
 
     assert cold.status_code == 503
-    assert cold.json() == {"status": "loading", "version": VERSION, "waiting": ["embedder"]}
+    waits = {"status": "loading", "version": VERSION, "waiting": ["embedder"], "runtime": None}
+    assert cold.json() == waits
     assert int(cold.headers["retry-after"]) > 0
     assert alive.status_code == 200
     assert warm.status_code == 200
-    assert warm.json() == {"status": "ready", "version": VERSION, "waiting": []}
+    assert warm.json() == {**waits, "status": "ready", "waiting": []}
 
 
 def test_the_service_waits_for_a_model_that_is_loading(

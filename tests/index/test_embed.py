@@ -9,8 +9,6 @@ from index.embed import BATCH, SentenceTransformerEmbedder, _pool, choose_dtype
 from index.types import Passage, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from index.types import Vectors
 
 # "ab cd" at offset 10 of its document; a model's special tokens have the offsets (0, 0).
@@ -32,24 +30,41 @@ def test_a_sentence_past_the_models_window_takes_its_passages_vector() -> None:
 
 
 def test_passages_come_back_in_the_order_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are batched by length; the fake model answers with the length alone."""
-    batches: list[int] = []
+    """They are batched by their tokens; the fake model answers with the length alone."""
+    batches: list[list[int]] = []
+
+    def tokenize(_self: SentenceTransformerEmbedder, texts: list[str]) -> dict[str, list[Any]]:
+        # "x" is one token, and so is any number of "y": a text's length says little of its tokens.
+        tokens = [text.replace("y", "") + "y" for text in texts]
+        return {
+            "input_ids": [[1] * len(text) for text in tokens],
+            "offset_mapping": [[(n, n + 1) for n in range(len(text))] for text in tokens],
+        }
 
     def forward(
-        _self: SentenceTransformerEmbedder, texts: list[str]
-    ) -> Iterator[tuple[Vectors, Vectors, Any]]:
-        batches.append(len(texts))
-        for text in texts:
-            vector = np.array([len(text), 1], dtype=np.float32)
-            yield vector, vector.reshape(1, 2), np.array([[0, len(text)]])
+        _self: SentenceTransformerEmbedder, encoded: dict[str, list[Any]]
+    ) -> list[tuple[Vectors, Vectors, Any]]:
+        lengths = [len(ids) for ids in encoded["input_ids"]]
+        assert lengths == [len(spans) for spans in encoded["offset_mapping"]]
+        batches.append(lengths)
+        vectors = [np.array([n, 1], dtype=np.float32) for n in lengths]
+        return [
+            (v, v.reshape(1, 2), np.array([[0, n]])) for v, n in zip(vectors, lengths, strict=True)
+        ]
 
+    monkeypatch.setattr(SentenceTransformerEmbedder, "_tokenize", tokenize)
     monkeypatch.setattr(SentenceTransformerEmbedder, "_forward", forward)
-    lengths = [1 + (7 * n) % 40 for n in range(BATCH + 8)]
-    passages = [Passage(str(n), "d", 0, n, "x" * n, "t", sentences=(Span(0, n),)) for n in lengths]
+    monkeypatch.setattr("index.embed.TOKENIZED_AT_ONCE", BATCH + 8)
+    lengths = [1 + (7 * n) % 40 for n in range(BATCH + 11)]
+    passages = [
+        Passage(str(n), "d", 0, 60, "x" * n + "y" * (60 - n), "t", sentences=(Span(0, n),))
+        for n in lengths
+    ]
     embedder = SentenceTransformerEmbedder("none", label="none", dimension=2)
     embedded = embedder.embed_passages(passages)
-    assert batches == [BATCH, 8]
-    assert [round(float(e.vector[0] / e.vector[1])) for e in embedded] == lengths
+    assert [len(batch) for batch in batches] == [BATCH, 8, 3]
+    assert batches[0] + batches[1] == sorted((n + 1 for n in lengths[: BATCH + 8]), reverse=True)
+    assert [round(float(e.vector[0] / e.vector[1])) - 1 for e in embedded] == lengths
     assert embedder.embed_passages([]) == []
 
 

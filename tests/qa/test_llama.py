@@ -161,6 +161,14 @@ def test_the_child_is_told_the_model_and_its_options(tmp_path: Path) -> None:
     }
 
 
+def test_the_child_is_told_the_program_where_there_is_one(tmp_path: Path) -> None:
+    options = LlamaOptions(
+        tmp_path / "m.gguf", "small", tmp_path / "log", program=tmp_path / "llama-server"
+    )
+    command = LlamaServer(options)._command()  # noqa: SLF001  what is run is what matters
+    assert command[-2:] == ["--program", str(tmp_path / "llama-server")]
+
+
 def test_the_key_is_not_on_the_child_s_command_line(tmp_path: Path) -> None:
     local = LlamaServer(LlamaOptions(tmp_path / "m.gguf", "small", tmp_path / "log"))
     assert local.key not in " ".join(local._command())  # noqa: SLF001  what is run is what matters
