@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import http.client
 import json
 import os
 import signal
@@ -17,8 +18,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from typing import TextIO
 
 API_KEY_VARIABLE = "FOOTNOTE_CHILD_KEY"
@@ -103,11 +102,15 @@ def _free_port() -> int:
 
 
 def _is_healthy(address: str) -> bool:
+    # Not urllib: it would ask a proxy of the environment for a loopback address.
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=PAUSE * 10)
     try:
-        with urllib.request.urlopen(f"{address}/health", timeout=PAUSE * 10) as reply:  # noqa: S310  loopback
-            return bool(reply.status == OK)
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return False  # not listening yet, or 503 while it loads
+        connection.request("GET", "/health")
+        return connection.getresponse().status == OK  # 503 while it loads
+    except (OSError, http.client.HTTPException):
+        return False  # not listening yet
+    finally:
+        connection.close()
 
 
 def _end_with_input(program: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -42,8 +43,10 @@ def find_runtime(chosen: Path | None, beside: Path | None = None) -> Runtime:
     folder to look for it in, by default the interpreter's.
     """
     if chosen is not None:
+        # A name on the path, or a place seen from here: the child starts in another folder.
+        program = Path(shutil.which(chosen) or chosen).absolute()
         try:
-            return Runtime(_ask_version(chosen), chosen)
+            return Runtime(_ask_version(program), program)
         except (OSError, subprocess.SubprocessError) as error:
             raise ModelSettingError(
                 f"FOOTNOTE_LLAMA_SERVER={str(chosen)!r} does not start: {error}",

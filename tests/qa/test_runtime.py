@@ -114,6 +114,16 @@ def test_a_chosen_program_comes_before_a_built_one(program: Path, tmp_path: Path
     assert find_runtime(chosen, program.parent).program == chosen
 
 
+def test_a_chosen_program_may_be_a_name_on_the_path_or_a_place_seen_from_here(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(program.parent.parent)
+    near = program.relative_to(program.parent.parent)
+    assert find_runtime(near, program.parent / "none").program == program
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert find_runtime(Path(BUILT), program.parent / "none").program == program
+
+
 @pytest.mark.parametrize(
     "script", ["#!/bin/sh\nkill -ILL $$\n", "#!/bin/sh\nexit 1\n", "no program"]
 )
