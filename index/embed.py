@@ -119,7 +119,7 @@ def choose_dtype(precision: Precision) -> torch.dtype:
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    # Alike lengths, in tokens, in one batch: by characters a quarter of it would be padding.
+    # Alike lengths, in tokens, in one batch: by characters a fifth of it would be padding.
     order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
     for start in range(0, len(order), BATCH):
         yield order[start : start + BATCH]
