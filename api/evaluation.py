@@ -65,7 +65,7 @@ from qa.evaluation.wording import (
 )
 from qa.settings import Settings
 
-PACKAGES = ("footnote", "chromadb", "langchain-core", "sentence-transformers", "torch", "xllamacpp")
+PACKAGES = ("footnote", "chromadb", "langchain-core", "sentence-transformers", "torch")
 
 
 def run_evaluation(options: Options) -> Path:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compile llama.cpp's server for the processor of this machine: native/build.sh PYTHON PROGRAM
-# It needs a C and a C++ compiler, and takes some five minutes and 600 MB in a temporary folder.
+# It needs a C and a C++ compiler, and takes some six minutes on two cores and 600 MB in a temporary folder.
 set -euo pipefail
 cd "$(dirname "$0")"
 python=$1

@@ -56,7 +56,7 @@ class DigestMismatchError(ModelError):
 
 
 class ModelSettingError(ModelError):
-    """FOOTNOTE_MODEL names nothing that can be built."""
+    """The settings name a model that cannot be built, or a program that does not run."""
 
 
 class ModelUnavailableError(ModelError):

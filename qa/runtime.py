@@ -8,7 +8,6 @@ for the very processor it runs on (`make native`), or one that chooses its arith
 from __future__ import annotations
 
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -74,7 +73,6 @@ def _ask_version(program: Path) -> str:
         errors="replace",
         timeout=SECONDS,
         check=True,
-        env=os.environ,
     )
     found = re.search(r"version:\s*(\S+)", told.stdout + told.stderr)
     return f"llama-server {found[1]}" if found else "llama-server"

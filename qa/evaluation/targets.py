@@ -233,6 +233,8 @@ def describe(service: Service) -> Mapping[str, Any]:
     return {
         "model": service.reader.name,
         "model_base_url": settings.base_url,
+        "runtime": service.reader.runtime,
+        "risk": settings.risk,
         "embedder": service.library.embedder.name,
         "passages": settings.passages,
         "evidence_sentences": settings.evidence_sentences,

@@ -23,7 +23,6 @@ PROGRAM = """#!{python} -S
 import http.server, json, os, sys
 if "--version" in sys.argv:
     sys.exit(print("version: 1234 (abcdef)", file=sys.stderr))
-options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 loading = [503, 503]
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -101,10 +101,13 @@ ASKED = Question("q", "how much will Alibaba invest?", True, ("€50 billion",))
 def ask_chain(library: Library, reply: str, question: Question = ASKED) -> Record:
     model = ScriptedChatModel(script=always(reply))
     service = build_service(
-        Settings(home=library.home), library=library, reader=PlainReader("fake", model, SMALL)
+        Settings(home=library.home),
+        library=library,
+        reader=PlainReader("fake", model, SMALL, runtime="program 1"),
     )
     target = ChainTarget(service, "default")
-    assert describe(service)["model"] == "fake"
+    told = describe(service)
+    assert (told["model"], told["runtime"], told["risk"]) == ("fake", "program 1", "balanced")
 
     async def go() -> Record:
         await target.prepare()
