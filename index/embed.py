@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from index.compiled import CompiledModel, compile_model
 from index.types import Embedded, Embedder, Passage, Vectors
 
 if TYPE_CHECKING:
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Precision = Literal["auto", "bfloat16", "float32"]
-BATCH = 32
+BATCH = 8
+"""Passages in one forward pass; so few stay in a core's cache from one layer to the next."""
+QUERY_BATCH = 32
 TOKENIZED_AT_ONCE = 4096
 """Passages that are sorted by their length before they are batched."""
 
@@ -30,7 +34,8 @@ class SentenceTransformerEmbedder:
 
     `model` is a folder or a hub name, `label` what is recorded with the vectors. `precision`
     "auto" takes bfloat16 where the processor multiplies it (AVX512-BF16, AMX), else float32.
-    Safe to call from several threads; one batch runs at a time.
+    Passages are embedded by OpenVINO where it is installed, several batches at a time; a query,
+    which is short, by PyTorch, which is there at once. Safe to call from several threads.
     """
 
     def __init__(
@@ -42,12 +47,13 @@ class SentenceTransformerEmbedder:
         self._precision = precision
         self._lock = threading.Lock()
         self._model: SentenceTransformer | None = None
+        self._passage_model: CompiledModel | SentenceTransformer | None = None
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Give one unit row for each text."""
         with self._lock:
             vectors = self._load().encode_query(
-                list(texts), batch_size=BATCH, convert_to_tensor=True, show_progress_bar=False
+                list(texts), batch_size=QUERY_BATCH, convert_to_tensor=True, show_progress_bar=False
             )
         return _unit(vectors.float().cpu().numpy())
 
@@ -58,18 +64,27 @@ class SentenceTransformerEmbedder:
         """
         if not passages:
             return []
-        embedded: dict[int, Embedded] = {}
+        embedded: list[Embedded] = []
         for start in range(0, len(passages), TOKENIZED_AT_ONCE):
-            some = range(start, min(start + TOKENIZED_AT_ONCE, len(passages)))
-            with self._lock:
-                encoded = self._tokenize([passages[i].text for i in some])
-            for batch in _batches([len(ids) for ids in encoded["input_ids"]]):
-                with self._lock:
-                    rows = self._forward({key: [encoded[key][i] for i in batch] for key in encoded})
-                for index, (vector, tokens, offsets) in zip(batch, rows, strict=True):
-                    passage = passages[start + index]
-                    embedded[start + index] = _pool(passage, vector, tokens, offsets)
-        return [embedded[i] for i in range(len(passages))]
+            embedded += self._embed_sorted(passages[start : start + TOKENIZED_AT_ONCE])
+        return embedded
+
+    def _embed_sorted(self, passages: Sequence[Passage]) -> list[Embedded]:
+        with self._lock:
+            streams = self._prepare()
+            encoded = self._tokenize([passage.text for passage in passages])
+
+        def embed(batch: list[int]) -> list[tuple[int, Embedded]]:
+            rows = self._forward({key: [encoded[key][i] for i in batch] for key in encoded})
+            return [
+                (index, _pool(passages[index], vector, tokens, offsets))
+                for index, (vector, tokens, offsets) in zip(batch, rows, strict=True)
+            ]
+
+        batches = _batches([len(ids) for ids in encoded["input_ids"]])
+        with ThreadPoolExecutor(streams, "footnote-embed") as workers:
+            done = dict(row for rows in workers.map(embed, batches) for row in rows)
+        return [done[i] for i in range(len(passages))]
 
     def _load(self) -> SentenceTransformer:
         if self._model is None:
@@ -83,6 +98,13 @@ class SentenceTransformerEmbedder:
             )
             self._model.eval()
         return self._model
+
+    def _prepare(self) -> int:
+        """Make ready what passages run through; give how many batches may run at a time."""
+        if self._passage_model is None:
+            model = self._load()
+            self._passage_model = compile_model(model, choose_dtype(self._precision)) or model
+        return getattr(self._passage_model, "streams", 1)
 
     def _tokenize(self, texts: list[str]) -> dict[str, list[Any]]:
         model = self._load()
@@ -98,7 +120,7 @@ class SentenceTransformerEmbedder:
         offsets = encoded.pop("offset_mapping")
         features = model.tokenizer.pad(encoded, return_tensors="pt")
         with torch.inference_mode():
-            output = model(dict(features))
+            output = (self._passage_model or model)(dict(features))
         vectors = output["sentence_embedding"].float().numpy()
         tokens = output["token_embeddings"].float().numpy()
         # Without the padding, whose rows belong to no character.

@@ -52,18 +52,19 @@ def test_passages_come_back_in_the_order_given(monkeypatch: pytest.MonkeyPatch) 
             (v, v.reshape(1, 2), np.array([[0, n]])) for v, n in zip(vectors, lengths, strict=True)
         ]
 
+    monkeypatch.setattr(SentenceTransformerEmbedder, "_prepare", lambda _self: 1)
     monkeypatch.setattr(SentenceTransformerEmbedder, "_tokenize", tokenize)
     monkeypatch.setattr(SentenceTransformerEmbedder, "_forward", forward)
-    monkeypatch.setattr("index.embed.TOKENIZED_AT_ONCE", BATCH + 8)
-    lengths = [1 + (7 * n) % 40 for n in range(BATCH + 11)]
+    monkeypatch.setattr("index.embed.TOKENIZED_AT_ONCE", BATCH + 2)
+    lengths = [1 + (7 * n) % 40 for n in range(BATCH + 5)]
     passages = [
         Passage(str(n), "d", 0, 60, "x" * n + "y" * (60 - n), "t", sentences=(Span(0, n),))
         for n in lengths
     ]
     embedder = SentenceTransformerEmbedder("none", label="none", dimension=2)
     embedded = embedder.embed_passages(passages)
-    assert [len(batch) for batch in batches] == [BATCH, 8, 3]
-    assert batches[0] + batches[1] == sorted((n + 1 for n in lengths[: BATCH + 8]), reverse=True)
+    assert [len(batch) for batch in batches] == [BATCH, 2, 3]
+    assert batches[0] + batches[1] == sorted((n + 1 for n in lengths[: BATCH + 2]), reverse=True)
     assert [round(float(e.vector[0] / e.vector[1])) - 1 for e in embedded] == lengths
     assert embedder.embed_passages([]) == []
 
