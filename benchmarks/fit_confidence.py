@@ -4,9 +4,11 @@
     python benchmarks/fit_confidence.py fit OUT.jsonl... [--write]
 
 `ask` asks the default models without any threshold, and writes what each answer's confidence is
-estimated from; it goes on where it stopped. `fit` fits two logistic models, with the reader's own
-check and without, by Newton's method with an L2 penalty on the standardised weights; the figures
-are cross-validated: an answer is judged by weights that were fitted without its document.
+estimated from; it goes on where it stopped. `fit` fits the logistic model of the features that the
+runs have, and leaves the others as they are, by Newton's method with an L2 penalty on the
+standardised weights; the figures are cross-validated: an answer is judged by weights that were
+fitted without its document. A trained reader is asked what it was not trained on: `held-*.jsonl`
+of `benchmarks/train_reader.py examples`.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ from api.terminal import fetch_weights
 from index.library import Library, Upload
 from qa.bootstrap import build_library, build_service
 from qa.chain import answer
-from qa.confidence import FEATURES, WEIGHTS
+from qa.confidence import DOUBT, FEATURES, WEIGHTS
 from qa.evaluation.answers import containment, token_f1, word_count
 from qa.evaluation.questions import read_documents, read_questions
 from qa.evaluation.types import Question
+from qa.models import Reader
+from qa.prompts import check_messages
 from qa.settings import Settings
 from qa.types import Answer, Ask
 
@@ -91,10 +95,20 @@ async def _ask_all(options: argparse.Namespace) -> None:
             for question in track(questions, description="asking"):
                 if question.id not in done:
                     told = await answer(service.chain, Ask(question.text, collection, explain=True))
-                    out.write(json.dumps(_record(question, told, sources)) + "\n")
+                    record = _record(question, told, sources)
+                    if told.answered:
+                        record["features"] |= await _look_again(question, told, service.reader)
+                    out.write(json.dumps(record) + "\n")
                     out.flush()
     finally:
         service.close()
+
+
+async def _look_again(question: Question, told: Answer, reader: Reader) -> dict[str, float]:
+    """Ask for the second look where the chain did without one."""
+    quotes = list(dict.fromkeys(c.quote for c in told.citations))
+    assent = await reader.assent(check_messages(quotes, question.text, told.text))
+    return {} if assent is None else {"check": assent.log_odds}
 
 
 def _fill(library: Library, documents: Path, collection: str) -> dict[str, str]:
@@ -135,42 +149,57 @@ def _is_right(question: Question, text: str, cited: Sequence[tuple[str, int, int
 def _fit_all(runs: Sequence[Path], *, write: bool) -> None:
     sets = {run.stem: [_read(json.loads(line)) for line in _lines(run)] for run in runs}
     told = [case for cases in sets.values() for case in cases if case.features]
-    documents = sorted({case.document for case in told})
     right = np.array([case.right for case in told], dtype=float)
-    fitted: dict[str, Any] = {}
-    for name, columns in {"checked": FEATURES, "unchecked": FEATURES[:-1]}.items():
+    # What a risk accepts is a choice, made from these figures by hand; it stays as it is written.
+    fitted: dict[str, Any] = json.loads(WEIGHTS.read_text(encoding="utf-8"))
+    about = (
+        f"from {len(told)} answers to {', '.join(sets)}; benchmarks/fit_confidence.py, "
+        f"{datetime.now(UTC).date()}"
+    )
+    chances: dict[str, Rows] = {}
+    for name, columns in FEATURES.items():
+        if ("stated" in columns) != ("stated" in told[0].features):
+            continue  # of another kind of reader than the one that was asked
         rows = np.array([[case.features[c] for c in columns] for case in told])
         bias, weights = fit(rows, right)
         fitted[name] = {
+            "about": about,
             "bias": round(bias, 4),
             "weights": {c: round(float(w), 4) for c, w in zip(columns, weights, strict=True)},
         }
-        held_out = np.zeros(len(told))
-        for document in documents:
-            out = np.array([case.document == document for case in told])
-            if not out.all():
-                b, w = fit(rows[~out], right[~out])
-                held_out[out] = 1 / (1 + np.exp(-(rows[out] @ w + b)))
-        print(f"{name}: {len(told)} answers, AUC held out {auc(right, held_out):.3f}")
-        if name == "checked":
-            chances = held_out
+        chances[name] = _hold_out(rows, right, [case.document for case in told])
+        print(f"{name}: {len(told)} answers, AUC held out {auc(right, chances[name]):.3f}")
+        for column, weight in fitted[name]["weights"].items():
+            print(f"  {column:12} {weight:8.3f}")
     place = {id(case): n for n, case in enumerate(told)}
-    # What a risk accepts is a choice, made from these figures by hand; it stays as it is written.
-    fitted["thresholds"] = json.loads(WEIGHTS.read_text(encoding="utf-8"))["thresholds"]
-    for name, cases in sets.items():
-        for least in STEPS:
-            print(f"{name}, {least:.2f}: {_describe(cases, place, chances, least)}")
-        for risk, least in fitted["thresholds"].items():
-            print(f"{name}, {risk} ({least:.2f}): {_describe(cases, place, chances, least)}")
-    for column, weight in fitted["checked"]["weights"].items():
-        print(f"{column:12} {weight:8.3f}")
+    for run, cases in sets.items():
+        for least in (*STEPS, *fitted["thresholds"].values()):
+            print(
+                f"{run}, {least:.2f}: {_describe(cases, place, _conclude(chances, least), least)}"
+            )
     if write:
-        about = (
-            f"The chance that an answer is right, from {len(told)} answers of the default models "
-            f"to {', '.join(sets)}; benchmarks/fit_confidence.py, {datetime.now(UTC).date()}"
-        )
-        WEIGHTS.write_text(json.dumps({"about": about, **fitted}, indent=2) + "\n")
+        WEIGHTS.write_text(json.dumps(fitted, indent=2) + "\n")
         print(f"written: {WEIGHTS}")
+
+
+def _hold_out(rows: Rows, right: Rows, documents: Sequence[str]) -> Rows:
+    """Give each answer its chance by weights that were fitted without its document."""
+    chances = np.zeros(len(right))
+    for document in set(documents):
+        out = np.array([other == document for other in documents])
+        bias, weights = fit(rows[~out], right[~out])
+        chances[out] = 1 / (1 + np.exp(-(rows[out] @ weights + bias)))
+    return chances
+
+
+def _conclude(chances: dict[str, Rows], least: float) -> Rows:
+    """Give the confidences that decide: a trained reader takes its second look only in doubt."""
+    if "trained" not in chances:
+        return chances["checked"]
+    first = chances["trained"]
+    below, above = DOUBT
+    in_doubt = (first - least >= below) & (first - least < above) & (least > 0)
+    return np.where(in_doubt, chances["reconsidered"], first)
 
 
 def fit(rows: Rows, right: Rows) -> tuple[float, Rows]:

@@ -16,8 +16,8 @@ from index.library import Library
 from index.types import Embedder
 from qa.errors import ModelSettingError
 from qa.settings import Settings
-from qa.types import LARGE, SMALL
-from qa.weights import EMBEDDERS, LOCAL_MODELS, Progress, Weights, ensure
+from qa.types import LARGE, SMALL, TRAINED
+from qa.weights import ADAPTERS, EMBEDDERS, LOCAL_MODELS, Progress, Weights, ensure
 
 if TYPE_CHECKING:
     from qa.chain import Chain
@@ -144,12 +144,15 @@ async def warm_reader(service: Service) -> None:
     Raises `ModelError`. A model of another provider is not asked anything.
     """
     from qa.models import LocalReader  # noqa: PLC0415  LangChain takes a second
-    from qa.prompts import check_messages, quote_messages  # noqa: PLC0415
+    from qa.prompts import check_messages, quote_messages, trained_messages  # noqa: PLC0415
 
-    if isinstance(service.reader, LocalReader):
-        model = await service.reader.chat()
-        await service.reader.assent(check_messages(("This is one.",), "Is it one?", "Yes"))
-        await model.ainvoke(quote_messages("Is this a question?", ()))
+    if not isinstance(service.reader, LocalReader):
+        return
+    model = await service.reader.answering()
+    await service.reader.assent(check_messages(("This is one.",), "Is it one?", "Yes"))
+    trained = service.reader.profile.style == "trained"
+    build = trained_messages if trained else quote_messages
+    await model.ainvoke(build("Is this a question?", ()))
 
 
 def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> Reader:
@@ -160,6 +163,7 @@ def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> R
     runtime = find_runtime(settings.llama_server)
     folder = ensure(weights, settings.cache_path, progress)
     settings.home_path.mkdir(parents=True, exist_ok=True)
+    adapter = ADAPTERS.get(weights.name)
     options = LlamaOptions(
         model=folder / weights.main,
         alias=weights.name,
@@ -167,13 +171,14 @@ def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> R
         threads=settings.threads,
         context=settings.context_tokens,
         program=runtime.program,
+        adapter=adapter,
     )
     server = LlamaServer(options)
     server.start()
     return LocalReader(
         weights.name,
         server,
-        profile=SMALL,
+        profile=TRAINED if adapter else SMALL,
         timeout=settings.model_timeout,
         runtime=runtime.name,
     )

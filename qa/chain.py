@@ -18,8 +18,8 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from index.types import Hit
-from qa.conclusion import Draft, Rival, Shown, Turn, conclude, draft, weigh
-from qa.confidence import estimate, threshold
+from qa.conclusion import Draft, Rival, Shown, Turn, Word, conclude, draft, weigh
+from qa.confidence import estimate, is_in_doubt, threshold
 from qa.conversation import stand_alone, stands_alone
 from qa.disagreement import differ, find_others
 from qa.errors import (
@@ -30,13 +30,14 @@ from qa.errors import (
 )
 from qa.evidence import select
 from qa.gate import Gate
-from qa.models import Reader
-from qa.prompts import check_messages, cited_messages, quote_messages
+from qa.models import Reader, TokenChances
+from qa.prompts import check_messages, cited_messages, quote_messages, trained_messages
 from qa.retriever import read_hits
 from qa.types import (
     Answer,
     Ask,
     Assent,
+    Certainty,
     Cited,
     Ended,
     Event,
@@ -53,13 +54,14 @@ from qa.words import visible
 
 Retrievers: TypeAlias = Callable[[str, tuple[str, ...]], BaseRetriever]
 """Given a collection's name and other wordings of the question, a retriever."""
-Piece: TypeAlias = Turn | str | Usage | Assent | Rival
+Piece: TypeAlias = Turn | str | Usage | Certainty | Assent | Rival
 Pieces: TypeAlias = tuple[Piece, ...]
-"""What the reader streams: the turn, the model's text, its usage, its second look at the answer,
-and another answer that other documents give.
+"""What the reader streams: the turn, the model's text, its usage, its own word on the answer, and
+another answer that other documents give.
 
 Tuples add up for `ainvoke`.
 """
+BUILDERS = {"quotes": quote_messages, "trained": trained_messages, "cited": cited_messages}
 Chain: TypeAlias = Runnable[Ask, tuple[Event, ...]]
 
 
@@ -116,15 +118,19 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
             if turn.refusal is None:
                 async with gate.enter():
                     raw = ""
+                    certainty: Certainty | None = None
                     async for piece in _read(turn, reader):
                         raw += piece if isinstance(piece, str) else ""
+                        certainty = piece if isinstance(piece, Certainty) else certainty
                         yield (piece,)
                     drafted = draft(turn, raw)
-                    if assent := await _check(drafted, turn, reader):
+                    word = Word(certainty)
+                    if assent := await _check(drafted, word, turn, reader, least_of(turn)):
                         yield (assent,)
-                        if estimate(weigh(turn, drafted.claims, assent)) >= least_of(turn):
-                            async for found in _read_others(drafted, turn, reader):
-                                yield (found,)
+                        word = Word(certainty, assent)
+                    if word and _is_worth_others(drafted, turn, word, least_of(turn)):
+                        async for found in _read_others(drafted, turn, reader, least_of(turn)):
+                            yield (found,)
 
     async def prove(groups: AsyncIterator[Pieces]) -> AsyncIterator[tuple[Event, ...]]:
         turn: Turn | None = None
@@ -133,7 +139,7 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
             if isinstance(piece, Turn):
                 turn = piece
                 yield (Started(turn.question, reader.name, turn.question != turn.typed),)
-            elif isinstance(piece, Usage | Assent | Rival):
+            elif isinstance(piece, Usage | Certainty | Assent | Rival):
                 shown.take(piece)
             elif text := shown.add(piece):
                 yield (Token(text),)
@@ -142,8 +148,9 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
         if turn.refusal is None and (rest := shown.finish()):
             yield (Token(rest),)
         concluded = conclude(turn, shown, reader.name, least_of(turn))
-        if answer_of(concluded).disagreement:
-            yield (Token(answer_of(concluded).text.removeprefix(shown.sent)),)
+        # Sentences that were named by their numbers, or another document's answer.
+        if rest := _find_unsent(answer_of(concluded), shown.sent):
+            yield (Token(rest),)
         yield concluded
 
     return (
@@ -204,25 +211,35 @@ async def answer(chain: Chain, ask: Ask) -> Answer:
     return answer_of(events)
 
 
+def _find_unsent(told: Answer, sent: str) -> str:
+    return told.text[len(sent) :] if told.text.startswith(sent) else ""
+
+
 async def _flatten(groups: AsyncIterator[Pieces]) -> AsyncIterator[Piece]:
     async for group in groups:
         for piece in group:
             yield piece
 
 
-async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage]:
-    build = quote_messages if reader.profile.quotes_only else cited_messages
+async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage | Certainty]:
+    build = BUILDERS[reader.profile.style]
+    chances = TokenChances()
     with _translated(reader.name):
-        model = await reader.chat()
+        model = await reader.answering()
         async for chunk in model.astream(build(turn.question, turn.evidence)):
             yield visible(str(chunk.text))
+            chances.add(chunk.response_metadata)
             if told := chunk.usage_metadata:
                 yield Usage(told["input_tokens"], told["output_tokens"])
+    if certainty := chances.weigh():
+        yield certainty
 
 
-async def _check(drafted: Draft, turn: Turn, reader: Reader) -> Assent | None:
-    """Ask the reader whether the cited sentences say its answer, where its words stand so far."""
-    if drafted.refusal is not None:
+async def _check(
+    drafted: Draft, word: Word, turn: Turn, reader: Reader, least: float
+) -> Assent | None:
+    """Ask the reader whether the cited sentences say its answer, where that is still in doubt."""
+    if drafted.refusal is not None or not is_in_doubt(weigh(turn, drafted.claims, word), least):
         return None
     cited = {n for claim in drafted.claims for n in claim.numbers}
     quotes = [e.text for e in turn.evidence if e.number in cited]
@@ -231,24 +248,33 @@ async def _check(drafted: Draft, turn: Turn, reader: Reader) -> Assent | None:
         return await reader.assent(asked)
 
 
-async def _read_others(drafted: Draft, turn: Turn, reader: Reader) -> AsyncIterator[Usage | Rival]:
+def _is_worth_others(drafted: Draft, turn: Turn, word: Word, least: float) -> bool:
+    return drafted.refusal is None and estimate(weigh(turn, drafted.claims, word)) >= least
+
+
+async def _read_others(
+    drafted: Draft, turn: Turn, reader: Reader, least: float
+) -> AsyncIterator[Usage | Rival]:
     """Read what documents say that the answer does not cite, where that is worth the time."""
     others = find_others(turn.evidence, drafted.claims)
     if not others:
         return
     beside = replace(turn, evidence=others)
     raw = ""
+    certainty: Certainty | None = None
     async for piece in _read(beside, reader):
         if isinstance(piece, Usage):
             yield piece
+        elif isinstance(piece, Certainty):
+            certainty = piece
         else:
             raw += piece
     other = draft(beside, raw)
     if other.refusal is None and differ(drafted.parsed.text, other.parsed.text):
-        assent = await _check(other, beside, reader)
+        assent = await _check(other, Word(certainty), beside, reader, least)
         if assent is not None and assent.usage is not None:
             yield assent.usage
-        yield Rival(other, beside, assent)
+        yield Rival(other, beside, Word(certainty, assent))
 
 
 async def _rewrite(question: str, ask: Ask, reader: Reader) -> str:

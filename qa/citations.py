@@ -13,12 +13,14 @@ from dataclasses import dataclass
 
 from index.chunk import find_sentences
 from qa.types import Citation, Evidence
-from qa.words import content_stems, known_numbers, numbers, stems
+from qa.words import content_stems, known_numbers, numbers, stems, visible
 
 # Brackets that were opened before a marker go with it: what is left on both sides of "[1[2]]" would
 # make another one.
 MARKER = re.compile(r"\s*(?:\[[\d\s,;]*)*\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]+")
+ONLY_MARKERS = re.compile(r"(?:\[\d{1,3}\][\s,;.]*)+")
 PARTIAL_MARKER = re.compile(r"\s*(?:\[[\d\s,;\[]*\]*)?\Z")
+SCALE = re.compile(r"\s?(?:%|(?:percent|per cent|thousand|million|billion|trillion)\b)")
 LEAST_COVERAGE = 0.5
 """The share of a claim's words that its sentences must hold, for text without a marker."""
 
@@ -68,6 +70,42 @@ def parse_markers(raw: str, count: int) -> Parsed:
     if _has_word(text[start:]):
         claims.append(_trim(text, start, len(text), ()))
     return Parsed(text, tuple(claims), dropped)
+
+
+def complete(reply: str, evidence: Sequence[Evidence]) -> str:
+    """Add the scale that the source gives to a reply's last number: "€36.8" is "€36.8 billion".
+
+    Only where every sentence that holds the reply goes on with the same one.
+    """
+    if not reply[-1:].isdigit():
+        return reply
+    found = set()
+    for e in evidence:
+        text = " ".join(visible(e.text).split())
+        for place in re.finditer(re.escape(reply) + r"(?![\d.,]*\d)", text):
+            scale = SCALE.match(text, place.end())
+            found.add(scale[0] if scale else "")
+    return reply + found.pop() if len(found) == 1 else reply
+
+
+def quote_whole(raw: str, evidence: Sequence[Evidence]) -> Parsed | None:
+    """Take a reply of nothing but numbers for those sentences as they stand; None for another.
+
+    Each becomes a claim on itself, white space made single and invisible characters left out.
+    Numbers that point at nothing are dropped and counted; so are sentences named twice, uncounted.
+    """
+    if not ONLY_MARKERS.fullmatch(raw):
+        return None
+    asked = [int(n) for n in re.findall(r"\d+", raw)]
+    by_number = {e.number: e for e in evidence}
+    text = ""
+    claims = []
+    for number in dict.fromkeys(n for n in asked if n in by_number):
+        text += " " if text else ""
+        start = len(text)
+        text += " ".join(visible(by_number[number].text).split())
+        claims.append(Claim(start, len(text), (number,)))
+    return Parsed(text, tuple(claims), sum(n not in by_number for n in asked))
 
 
 def attribute(claim: str, question: str, evidence: Sequence[Evidence]) -> tuple[int, ...]:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from index.types import Hit
-from qa.citations import MARKER, Claim, Parsed, cite, ground, parse_markers, split_stream
+from qa.citations import (
+    MARKER,
+    Claim,
+    Parsed,
+    cite,
+    complete,
+    ground,
+    parse_markers,
+    quote_whole,
+    split_stream,
+)
 from qa.confidence import Features, estimate, measure, threshold
 from qa.disagreement import join
 from qa.prompts import NOT_STATED, says_not_stated
@@ -15,6 +25,7 @@ from qa.types import (
     Answer,
     Ask,
     Assent,
+    Certainty,
     Cited,
     Ended,
     Event,
@@ -26,6 +37,18 @@ from qa.types import (
     Usage,
 )
 from qa.verify import check_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a reader says of its own answer: by its tokens' chances, and in its second look."""
+
+    certainty: Certainty | None = None
+    assent: Assent | None = None
+
+    def __bool__(self) -> bool:
+        """Say whether it says anything."""
+        return self.certainty is not None or self.assent is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +87,7 @@ class Rival:
 
     drafted: Draft
     turn: Turn
-    assent: Assent | None
+    word: Word
 
 
 class Shown:
@@ -77,7 +100,7 @@ class Shown:
         self.raw = ""
         self.first: float | None = None
         self.usage: Usage | None = None
-        self.assent: Assent | None = None
+        self.word = Word()
         self.rival: Rival | None = None
         self.sent = ""
         self._held = ""
@@ -94,13 +117,15 @@ class Shown:
         text, self._held = split_stream(self._held)
         return self._send(text)
 
-    def take(self, told: Usage | Assent | Rival) -> None:
+    def take(self, told: Usage | Certainty | Assent | Rival) -> None:
         """Take what a model used, its own word on its answer, or what other documents say."""
         if isinstance(told, Usage):
             self._count(told)
         elif isinstance(told, Assent):
-            self.assent = told
+            self.word = replace(self.word, assent=told)
             self._count(told.usage)
+        elif isinstance(told, Certainty):
+            self.word = replace(self.word, certainty=told)
         else:
             self.rival = told
 
@@ -127,7 +152,8 @@ class Shown:
 
 def draft(turn: Turn, raw: str) -> Draft:
     """Resolve the markers of a model's text and verify it, without asking anybody."""
-    parsed = parse_markers(raw.strip(), len(turn.evidence))
+    reply = complete(raw.strip(), turn.evidence)
+    parsed = quote_whole(reply, turn.evidence) or parse_markers(reply, len(turn.evidence))
     claims = ground(parsed, turn.question, turn.evidence)
     refusal = turn.refusal
     if refusal is None and says_not_stated(parsed.text):
@@ -148,9 +174,9 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
     confidence = 0.0
     disagreement = False
     if refusal is None:
-        features = weigh(turn, claims, shown.assent)
+        features = weigh(turn, claims, shown.word)
         confidence = estimate(features)
-        if shown.assent is not None and confidence < least:
+        if shown.word and confidence < least:
             refusal = Refusal(
                 RefusalCode.UNCERTAIN,
                 "No passage found clearly answers this.",
@@ -183,14 +209,18 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
 
 
 def _is_sure(rival: Rival, least: float) -> bool:
-    confidence = estimate(weigh(rival.turn, rival.drafted.claims, rival.assent))
+    confidence = estimate(weigh(rival.turn, rival.drafted.claims, rival.word))
     return confidence >= max(least, threshold("strict"))
 
 
-def weigh(turn: Turn, claims: Sequence[Claim], assent: Assent | None) -> Features:
+def weigh(turn: Turn, claims: Sequence[Claim], word: Word) -> Features:
     """Give what the confidence of a draft's claims is estimated from."""
     features = measure(turn.question, turn.evidence, claims)
-    return features if assent is None else {**features, "check": assent.log_odds}
+    if word.certainty is not None:
+        features |= {"stated": word.certainty.stated, "least": word.certainty.least}
+    if word.assent is not None:
+        features |= {"check": word.assent.log_odds}
+    return features
 
 
 def _count_unread(turn: Turn) -> int:

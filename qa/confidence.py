@@ -1,9 +1,10 @@
 """How likely is an answer right? A small logistic model over named features. Pure.
 
 Its weights stand in `confidence.json`, which `benchmarks/fit_confidence.py` fits on question sets
-that have unanswerable questions too; the thresholds of a risk stand there as well. There are two
-sets of weights: for readers that can be asked whether the cited sentences say what was answered
-(`check`), and for those that cannot.
+that have unanswerable questions too; the thresholds of a risk stand there as well. There are four
+sets of weights: for the reader that was trained to say when it is not stated (`trained`), and for
+what it says when it is asked whether the cited sentences say just that (`reconsidered`); for one
+that was not trained and is asked so (`checked`), and for others.
 """
 
 from __future__ import annotations
@@ -23,12 +24,25 @@ from qa.words import NEGATIONS, content_stems, known_numbers, numbers, stems, wo
 
 WEIGHTS = Path(__file__).with_name("confidence.json")
 
-FEATURES = ("held", "numbers", "negation", "check")
-"""What the weights belong to.
+WORDS = ("held", "numbers", "negation")
+FEATURES = {
+    "reconsidered": (*WORDS, "stated", "least", "check"),
+    "trained": (*WORDS, "stated", "least"),
+    "checked": (*WORDS, "check"),
+    "unchecked": WORDS,
+}
+"""What each set of weights belongs to, the one that knows most first.
 
 `held`: the share of the question's words that stand in what was read. `numbers`: how many of the
 question's stand in no cited sentence; `negation`: 1 where the question negates and they do not.
-`check`: the log-odds of yes, when the model is asked whether the sentences say just this.
+`check`: the log-odds of yes, when the model is asked whether the sentences say just this. `stated`
+and `least`: the `Certainty` of a trained reader.
+"""
+
+DOUBT = (-0.1, 0.15)
+"""How far from what is accepted a trained reader's confidence lies where it is asked again.
+
+Nearer than that the second look decides; farther away it changes next to nothing.
 """
 
 Features: TypeAlias = dict[str, float]
@@ -49,15 +63,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Both models, and the least confidence that each named risk accepts."""
+    """A model for each set of features, and the least confidence that each named risk accepts."""
 
-    checked: Model
-    unchecked: Model
+    models: Mapping[str, Model]
     thresholds: Mapping[str, float]
 
 
 def measure(question: str, evidence: Sequence[Evidence], claims: Sequence[Claim]) -> Features:
-    """Measure an answer by its claims: all `FEATURES` but `check`, which takes a model."""
+    """Measure an answer by its claims: the features of `WORDS`, which take no model."""
     numbered = {n for claim in claims for n in claim.numbers}
     quotes = "\n".join(e.text for e in evidence if e.number in numbered)
     asked = content_stems(question)
@@ -71,8 +84,16 @@ def measure(question: str, evidence: Sequence[Evidence], claims: Sequence[Claim]
 
 def estimate(features: Features) -> float:
     """Give the chance that an answer is right, by the model for what is known of it."""
-    fitted = load()
-    return (fitted.checked if "check" in features else fitted.unchecked).estimate(features)
+    known = next(name for name, columns in FEATURES.items() if features.keys() >= set(columns))
+    return load().models[known].estimate(features)
+
+
+def is_in_doubt(features: Features, least: float) -> bool:
+    """Say whether a second look may decide: always where the first tells nothing of itself."""
+    if "stated" not in features:
+        return True
+    below, above = DOUBT
+    return least > 0 and below <= estimate(features) - least < above
 
 
 def threshold(risk: Risk | float) -> float:
@@ -84,11 +105,8 @@ def threshold(risk: Risk | float) -> float:
 def load() -> Fitted:
     """Read the weights."""
     written = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    models = {
-        name: Model(written[name]["bias"], written[name]["weights"])
-        for name in ("checked", "unchecked")
-    }
-    return Fitted(**models, thresholds=written["thresholds"])
+    models = {name: Model(written[name]["bias"], written[name]["weights"]) for name in FEATURES}
+    return Fitted(models, thresholds=written["thresholds"])
 
 
 def _negates(text: str) -> bool:

@@ -29,7 +29,8 @@ HEALTHY_AFTER = 60.0
 class LlamaOptions:
     """How to run a GGUF file: `context` in tokens, `log` the file of the child's own messages.
 
-    `program` is a `llama-server` to run it with, None for the installed `xllamacpp`.
+    `program` is a `llama-server` to run it with, None for the installed `xllamacpp`. `adapter` is
+    a LoRA adapter in GGUF, for the requests that ask for it.
     """
 
     model: Path
@@ -38,6 +39,7 @@ class LlamaOptions:
     threads: int | None = None
     context: int = 4096
     program: Path | None = None
+    adapter: Path | None = None
 
 
 class LlamaServer:
@@ -154,6 +156,7 @@ class LlamaServer:
             *("--model", str(options.model), "--alias", options.alias),
             *("--threads", str(threads), "--context", str(options.context)),
             *(("--program", str(options.program)) if options.program else ()),
+            *(("--adapter", str(options.adapter)) if options.adapter else ()),
         ]
 
 

@@ -55,6 +55,9 @@ def _serve(options: argparse.Namespace, parent: TextIO) -> None:
     parameters.cpuparams_batch.n_threads = options.threads
     parameters.endpoint_slots = False
     parameters.cache_ram_mib = options.cache_mib
+    if options.adapter is not None:
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(options.adapter, 1.0)]
+        parameters.lora_init_without_apply = True
     server = xllamacpp.Server(parameters)
     _announce(server.listening_address, parent)
     sys.stdin.buffer.read()
@@ -86,6 +89,7 @@ def _command(options: argparse.Namespace, address: str) -> list[str]:
         *("--threads", str(options.threads), "--threads-batch", str(options.threads)),
         *("--ctx-size", str(options.context * options.slots), "--parallel", str(options.slots)),
         *("--cache-ram", str(options.cache_mib)),
+        *(("--lora", options.adapter, "--lora-init-without-apply") if options.adapter else ()),
     ]
 
 
@@ -131,6 +135,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--context", type=int, required=True, help="tokens of each slot")
     parser.add_argument("--program", help="a llama-server to run instead of xllamacpp")
+    parser.add_argument("--adapter", help="path of a LoRA adapter in GGUF")
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--cache-mib", type=int, default=512, help="memory for past prompts")
     return parser.parse_args()

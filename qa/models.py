@@ -16,11 +16,23 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from qa.errors import ModelSettingError
-from qa.types import LARGE, SMALL, Assent, Profile, Usage
+from qa.prompts import NOT_STATED
+from qa.types import LARGE, SMALL, Assent, Certainty, Profile, Usage
 
 TOP = 12
 """How many of the likeliest tokens are asked for."""
 LEAST_CHANCE = 1e-6
+REFUSING = NOT_STATED.split()[0]
+"""The token that a refusal of the trained reader begins with."""
+ADAPTED: Mapping[str, Any] = {
+    "lora": [{"id": 0, "scale": 1.0}],
+    "logit_bias": [[REFUSING, -3.0]],
+}
+"""How llama.cpp's server is asked to apply its adapter, which it does not do unasked.
+
+With the refusal held back a little, a reader that doubts gives its answer and its doubt, and what
+risk is accepted decides; one that is twenty times as sure that nothing is stated still says so.
+"""
 LOADING_SECONDS = 60.0
 """How long a question waits for the local model to load."""
 
@@ -47,6 +59,12 @@ class Reader(Protocol):
     async def chat(self) -> BaseChatModel:
         """Give the chat model. Raises `ModelError`."""
 
+    async def answering(self) -> BaseChatModel:
+        """Give the chat model that answers; a trained one is another than `chat`'s.
+
+        Raises `ModelError`.
+        """
+
     async def assent(self, messages: Sequence[BaseMessage]) -> Assent | None:
         """Tell how likely the model replies yes and not no; None where it cannot tell.
 
@@ -68,6 +86,10 @@ class PlainReader:
     runtime: str | None = None
 
     async def chat(self) -> BaseChatModel:
+        """Give the model."""
+        return self.model
+
+    async def answering(self) -> BaseChatModel:
         """Give the model."""
         return self.model
 
@@ -99,7 +121,11 @@ class ModelServer(Protocol):
 
 
 class LocalReader:
-    """The shipped model in its child process, spoken to with the OpenAI protocol."""
+    """The shipped model in its child process, spoken to with the OpenAI protocol.
+
+    Where its profile is a trained one, the server has an adapter: it answers with it, and does
+    everything else without.
+    """
 
     def __init__(
         self,
@@ -115,7 +141,9 @@ class LocalReader:
         self.runtime = runtime
         self._server = server
         self._timeout = timeout
+        self._trained = profile.style == "trained"
         self._model: tuple[str, BaseChatModel] | None = None
+        self._answering: tuple[str, BaseChatModel] | None = None
 
     @property
     def ready(self) -> bool:
@@ -126,19 +154,22 @@ class LocalReader:
         """Give a chat model at the child's present address, waiting for it to load."""
         address = await asyncio.to_thread(self._server.address, LOADING_SECONDS)
         if self._model is None or self._model[0] != address:
-            model = openai_compatible(
-                self.name,
-                f"{address}/v1",
-                self._server.key,
-                answer_tokens=self.profile.answer_tokens,
-                timeout=self._timeout,
-            )
-            self._model = (address, model)
+            self._model = (address, self._build(address))
         return self._model[1]
+
+    async def answering(self) -> BaseChatModel:
+        """Give the chat model that answers, which tells its tokens' chances where it is trained."""
+        if not self._trained:
+            return await self.chat()
+        address = await asyncio.to_thread(self._server.address, LOADING_SECONDS)
+        if self._answering is None or self._answering[0] != address:
+            model = self._build(address, extra_body=ADAPTED, logprobs=True, top_logprobs=TOP)
+            self._answering = (address, model)
+        return self._answering[1]
 
     async def assent(self, messages: Sequence[BaseMessage]) -> Assent | None:
         """Ask for one word, and compare its likeliest spellings."""
-        model = await self.chat()
+        model = await self.answering()
         told = await model.bind(logprobs=True, top_logprobs=TOP, max_completion_tokens=1).ainvoke(
             list(messages)
         )
@@ -153,6 +184,39 @@ class LocalReader:
         """End the child process."""
         self._server.close()
 
+    def _build(self, address: str, **options: Any) -> BaseChatModel:
+        return openai_compatible(
+            self.name,
+            f"{address}/v1",
+            self._server.key,
+            answer_tokens=self.profile.answer_tokens,
+            timeout=self._timeout,
+            **options,
+        )
+
+
+class TokenChances:
+    """Collects the chances that a model tells of its reply's tokens, as they stream."""
+
+    def __init__(self) -> None:
+        self._tokens: list[Mapping[str, Any]] = []
+
+    def add(self, metadata: Mapping[str, Any]) -> None:
+        """Take what a chunk tells, in the OpenAI protocol's form, if it does."""
+        self._tokens += (metadata.get("logprobs") or {}).get("content") or []
+
+    def weigh(self) -> Certainty | None:
+        """Say how certain the reply was; None where nothing was told."""
+        if not self._tokens:
+            return None
+        refused = LEAST_CHANCE
+        for token in self._tokens[0]["top_logprobs"]:
+            word = str(token["token"]).strip()
+            if word and NOT_STATED.startswith(word):
+                refused += math.exp(token["logprob"])
+        stated = math.log(max(1 - refused, LEAST_CHANCE) / refused)
+        return Certainty(stated, min(float(token["logprob"]) for token in self._tokens))
+
 
 def log_odds(top: Sequence[Mapping[str, Any]]) -> float:
     """Give ln(P(yes) / P(no)) from the likeliest tokens, `{"token", "logprob"}` each."""
@@ -165,9 +229,12 @@ def log_odds(top: Sequence[Mapping[str, Any]]) -> float:
 
 
 def openai_compatible(
-    name: str, base_url: str, key: str, *, answer_tokens: int, timeout: float
+    name: str, base_url: str, key: str, *, answer_tokens: int, timeout: float, **options: Any
 ) -> BaseChatModel:
-    """Build a chat model for any server that speaks the OpenAI protocol; `timeout` in seconds."""
+    """Build a chat model for any server that speaks the OpenAI protocol; `timeout` in seconds.
+
+    `options` are more of `ChatOpenAI`'s.
+    """
     from langchain_openai import ChatOpenAI  # noqa: PLC0415  a second and a half
     from pydantic import SecretStr  # noqa: PLC0415
 
@@ -181,6 +248,7 @@ def openai_compatible(
         max_retries=0,
         stream_usage=True,
         use_responses_api=False,
+        **options,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
@@ -38,6 +38,9 @@ QUOTE_EXAMPLES = (
     ("What does Lindqvist hold?", "a tenth of it"),
     ("When was the bridge opened?", "4 May 1931"),
 )
+
+TRAINED_RULES = f"Answer briefly from the sentences, or with their numbers, or say {NOT_STATED}."
+"""What the adapter was trained with: a change of it, or of its message, asks for new training."""
 
 CHECK_RULES = (
     "You are given a sentence, a question and an answer. Reply yes if the sentence states that "
@@ -77,12 +80,30 @@ REWRITE_RULES = (
 
 def quote_messages(question: str, evidence: Sequence[Evidence]) -> list[BaseMessage]:
     """Ask a small model for the shortest answer. The beginning never changes, so it is cached."""
-    messages: list[BaseMessage] = [SystemMessage(QUOTE_RULES)]
-    for place, (asked, answer) in enumerate(QUOTE_EXAMPLES):
-        shown = f"{BRIDGE}\n\nQuestion: {asked}" if place == 0 else f"Question: {asked}"
-        messages += [HumanMessage(shown), AIMessage(answer)]
+    messages: list[BaseMessage] = [SystemMessage(QUOTE_RULES), *_converse(BRIDGE)]
     body = "\n".join(flatten(e.text) for e in evidence)
     return [*messages, HumanMessage(f"{body}\n\nQuestion: {flatten(question)}")]
+
+
+def trained_messages(question: str, evidence: Sequence[Evidence]) -> list[BaseMessage]:
+    """Ask the model that was trained for it: a line of rules, the examples, numbered sentences.
+
+    It was trained without the examples; with them it gives whole phrases, and a yes or no with its
+    reason, also where a text is unlike those that it was trained on.
+    """
+    body = "\n".join(f"[{e.number}] {flatten(e.text)}" for e in evidence)
+    bridge = "\n".join(f"[{n}] {text}" for n, text in enumerate(BRIDGE.split("\n"), start=1))
+    return [
+        SystemMessage(TRAINED_RULES),
+        *_converse(bridge),
+        HumanMessage(f"{body}\n\nQuestion: {flatten(question)}"),
+    ]
+
+
+def _converse(bridge: str) -> Iterator[BaseMessage]:
+    for place, (asked, answer) in enumerate(QUOTE_EXAMPLES):
+        yield HumanMessage(f"{bridge}\n\nQuestion: {asked}" if place == 0 else f"Question: {asked}")
+        yield AIMessage(answer)
 
 
 def cited_messages(question: str, evidence: Sequence[Evidence]) -> list[BaseMessage]:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from index.types import Hit
 
 Risk: TypeAlias = Literal["strict", "balanced", "open"]
+Style: TypeAlias = Literal["quotes", "trained", "cited"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,18 @@ class Assent:
 
 
 @dataclass(frozen=True, slots=True)
+class Certainty:
+    """What a trained reader's own token chances say of its reply.
+
+    `stated`: ln of the odds, at the first token, that the sentences say it and not NOT STATED.
+    `least`: ln of the chance of the least likely token of the reply.
+    """
+
+    stated: float
+    least: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What is known of a question: an answer with its citations, or a refusal with its reason.
 
@@ -204,18 +217,21 @@ Event: TypeAlias = Started | Token | Cited | Ended | Refused
 class Profile:
     """How a model is best asked.
 
-    `quotes_only` asks for the shortest answer and leaves the markers to code, which is what a small
-    model does best; otherwise sentences with `[n]` markers are asked for. `sentences` and
-    `characters` bound the evidence, `answer_tokens` the reply. `worth` is the least chance of being
-    the one, for each 100 code points, that makes a sentence worth the time to read it.
+    `style` "quotes" asks for the shortest answer and leaves the markers to code, which is what a
+    small model does best by itself; "trained" asks one that was trained for it, which replies with
+    a phrase, with sentences' numbers, or that it is not stated, and tells its `Certainty`; "cited"
+    asks for sentences with `[n]` markers. `sentences` and `characters` bound the evidence,
+    `answer_tokens` the reply. `worth` is the least chance of being the one, for each 100 code
+    points, that makes a sentence worth the time to read it.
     """
 
-    quotes_only: bool
+    style: Style
     sentences: int
     characters: int
     answer_tokens: int
     worth: float = 0.0
 
 
-SMALL = Profile(quotes_only=True, sentences=5, characters=900, answer_tokens=64, worth=0.014)
-LARGE = Profile(quotes_only=False, sentences=24, characters=6000, answer_tokens=500)
+SMALL = Profile(style="quotes", sentences=5, characters=900, answer_tokens=64, worth=0.014)
+TRAINED = Profile(style="trained", sentences=5, characters=900, answer_tokens=64, worth=0.014)
+LARGE = Profile(style="cited", sentences=24, characters=6000, answer_tokens=500)

@@ -174,6 +174,8 @@ QWEN_0_5B = Weights(
 )
 LOCAL_MODELS = {"local": QWEN_1_5B, "local:1.5b": QWEN_1_5B, "local:0.5b": QWEN_0_5B}
 EMBEDDERS = {MINILM.name: MINILM}
+ADAPTERS = {QWEN_1_5B.name: Path(__file__).with_name("reader.gguf")}
+"""What `benchmarks/train_reader.py` trained on top of a model; it comes with this package."""
 
 
 def folder_of(weights: Weights, cache: Path) -> Path:

@@ -1,8 +1,8 @@
 """Footnote itself under the peers' protocol: its chain, with the server that all peers ask.
 
-A language model behind a base URL is asked as a large one by default, and not for a second look at
-its answers; this server's is the shipped small model, so it is read as `local` is. A citation
-counts as exact only if the text of the documents file has its quote at its offsets.
+A language model behind a base URL is asked as a large one by default; this server's is the shipped
+small model, with its adapter for who asks for it, so it is read as `local` is. A citation counts as
+exact only if the text of the documents file has its quote at its offsets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from qa.bootstrap import build_library, build_service
 from qa.chain import answer
 from qa.models import LocalReader
 from qa.settings import Settings
-from qa.types import Answer, Ask, Citation
+from qa.types import TRAINED, Answer, Ask, Citation
 
 COLLECTION = "benchmark"
 
@@ -58,7 +58,7 @@ class Footnote:
         self.service = build_service(
             settings,
             library=build_library(settings, embedder=embedder),
-            reader=LocalReader(options.model, server, timeout=TIMEOUT_SECONDS),
+            reader=LocalReader(options.model, server, profile=TRAINED, timeout=TIMEOUT_SECONDS),
         )
         self.loop = asyncio.new_event_loop()
         self.sources: dict[str, Source] = {}

@@ -35,7 +35,7 @@ from protocol import CONTEXT_TOKENS, read_output, read_rows
 
 from qa.llama import LlamaOptions, LlamaServer
 from qa.settings import Settings
-from qa.weights import LOCAL_MODELS, MINILM, ensure, folder_of
+from qa.weights import ADAPTERS, LOCAL_MODELS, MINILM, ensure, folder_of
 
 # Nothing heavy may be imported here: on Linux a process begins with the peak memory of the one that
 # started it, and the peers report theirs.
@@ -188,6 +188,7 @@ def _server(results: Path) -> Iterator[LlamaServer]:
             alias=LANGUAGE_MODEL.name,
             log=results / "model.log",
             context=CONTEXT_TOKENS,
+            adapter=ADAPTERS[LANGUAGE_MODEL.name],
         )
     )
     server.start()

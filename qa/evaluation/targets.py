@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
@@ -15,11 +17,13 @@ from index.library import Library
 from index.types import Hit
 from qa.bootstrap import Service, needed_weights, warm_embedder, warm_reader
 from qa.chain import answer
+from qa.confidence import WEIGHTS
 from qa.conversation import stand_alone, stands_alone
 from qa.errors import ModelUnavailableError
 from qa.evaluation.types import SEARCHED, Place, Question, Quote, Record
 from qa.models import Reader
 from qa.types import Ask, Citation, Exchange
+from qa.weights import ADAPTERS
 
 CONTEXT = 160
 """How much of the source is kept on each side of a quote, in code points."""
@@ -240,4 +244,10 @@ def describe(service: Service) -> Mapping[str, Any]:
         "evidence_sentences": settings.evidence_sentences,
         "evidence_characters": settings.evidence_characters,
         "weights": {w.name: {f.path: f.sha256 for f in w.files} for w in needed_weights(settings)},
+        "adapter": _digest(ADAPTERS.get(service.reader.name)),
+        "confidence": _digest(WEIGHTS),
     }
+
+
+def _digest(path: Path | None) -> str | None:
+    return None if path is None else hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,12 +1,14 @@
 import asyncio
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk
 
 from index.errors import CollectionNotFoundError
 from index.library import Library, Upload
@@ -27,6 +29,7 @@ from qa.testing import ScriptedChatModel
 from qa.types import (
     LARGE,
     SMALL,
+    TRAINED,
     Answer,
     Ask,
     Assent,
@@ -500,6 +503,79 @@ def test_what_a_model_hides_in_its_answer_is_taken_out(desk: Desks) -> None:
         INVEST
     )
     assert last_answer(events).text == shown_text(events) == PLAN.removesuffix(" [2].") + "."
+
+
+class CertainChatModel(ScriptedChatModel):
+    """A model that tells how likely its tokens were, as llama.cpp's server does."""
+
+    stated: float = 0.99
+
+    async def _astream(self, *given: Any, **options: Any) -> AsyncIterator[ChatGenerationChunk]:
+        async for chunk in super()._astream(*given, **options):
+            top = [{"token": "NOT", "logprob": math.log(1 - self.stated)}]
+            content = [{"logprob": math.log(0.9), "top_logprobs": top}]
+            chunk.generation_info = {"logprobs": {"content": content}}
+            yield chunk
+
+
+def trained(library: Library, home: Path, reply: str, stated: float) -> Service:
+    model = CertainChatModel(script=lambda _shown: reply, stated=stated)
+    return build_service(
+        Settings(home=home), library=library, reader=PlainReader("scripted", model, TRAINED)
+    )
+
+
+def test_a_trained_reader_is_sure_by_its_own_tokens(seed_library: Library, tmp_path: Path) -> None:
+    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.999)
+    sure = given(service, explain=True)
+    assert sure.answered
+    assert sure.features["stated"] == pytest.approx(math.log(0.999 / 0.001), abs=0.01)
+    assert sure.features["least"] == pytest.approx(math.log(0.9))
+    assert "check" not in sure.features
+    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.01)
+    doubted = given(service)
+    assert doubted.refusal is not None
+    assert doubted.refusal.code is RefusalCode.UNCERTAIN
+    assert doubted.confidence < sure.confidence
+
+
+def test_a_trained_reader_is_asked_again_only_where_it_is_in_doubt(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    model = CertainChatModel(script=lambda _shown: "€50 billion ($53.5 billion)", stated=0.9)
+    reader = CheckedReader("scripted", model, TRAINED)
+    object.__setattr__(reader, "odds", 3.0)
+    object.__setattr__(reader, "seen", [])
+    service = build_service(Settings(home=tmp_path), library=seed_library, reader=reader)
+    first = given(service, explain=True, risk="open")
+    assert reader.seen == []
+    assert "check" not in first.features
+    accepted = 1 - first.confidence
+    for far in (0.3, -0.3):
+        given(service, risk=min(1.0, max(0.0, accepted + far)))
+    assert reader.seen == []
+    again = given(service, explain=True, risk=accepted)
+    assert len(reader.seen) == 1
+    assert again.features["check"] == 3.0
+
+
+def test_sentences_that_a_trained_reader_names_are_told_and_cited_whole(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    service = trained(seed_library, tmp_path, "[2] [3]", 0.999)
+
+    async def stream() -> list[Event]:
+        asked = Ask(INVEST, "default")
+        return [e async for events in service.chain.astream(asked) for e in events]
+
+    events = asyncio.run(stream())
+    told = last_answer(events)
+    assert told.answered
+    assert told.text == shown_text(events)
+    assert len(told.citations) == 2
+    for citation in told.citations:
+        claim = told.text[citation.answer_start : citation.answer_end]
+        assert claim == " ".join(citation.quote.split())
 
 
 HERALD = "The Halden Bridge cost 24 million crowns."

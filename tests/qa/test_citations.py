@@ -1,10 +1,21 @@
 import re
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.citations import Claim, Parsed, attribute, cite, ground, parse_markers, split_stream
+from qa.citations import (
+    Claim,
+    Parsed,
+    attribute,
+    cite,
+    complete,
+    ground,
+    parse_markers,
+    quote_whole,
+    split_stream,
+)
 from qa.conclusion import Shown
 from qa.prompts import NOT_STATED, says_not_stated
 from qa.types import Evidence
@@ -47,6 +58,52 @@ def bridge_evidence() -> tuple[Evidence, ...]:
     return tuple(
         Evidence(n, "d1", "Bridge", a, b, BRIDGE[a:b]) for n, (a, b) in enumerate(spans, start=1)
     )
+
+
+@pytest.mark.parametrize(
+    ("reply", "source", "expected"),
+    [
+        ("€36.8", "That is €36.8 billion.", "€36.8 billion"),
+        ("8", "Revenue rose 8% to 280 billion yuan.", "8%"),
+        ("4", "It grew 4\npercent.", "4 percent"),
+        ("1931", "It opened in 1931.", "1931"),
+        ("2", "It cost 2.4 million.", "2"),
+        ("2", "It cost 2,400 million.", "2"),
+        ("3", "3 million came, and 3 left.", "3"),
+        ("€36.8 billion", "That is €36.8 billion.", "€36.8 billion"),
+        ("five", "five million came", "five"),
+        ("7", "Nobody came.", "7"),
+    ],
+)
+def test_a_number_at_the_end_has_the_scale_that_its_source_gives(
+    reply: str, source: str, expected: str
+) -> None:
+    assert complete(reply, [Evidence(1, "d", "t", 0, len(source), source)]) == expected
+
+
+def test_a_reply_of_numbers_is_those_sentences_each_a_claim_on_itself() -> None:
+    parsed = quote_whole("[2] [1], [2] [9]", bridge_evidence())
+    assert parsed is not None
+    assert parsed.text == "It cost 2.4 million crowns. The bridge opened in 1931."
+    assert [parsed.text[c.start : c.end] for c in parsed.claims] == [
+        "It cost 2.4 million crowns.",
+        "The bridge opened in 1931.",
+    ]
+    assert [c.numbers for c in parsed.claims] == [(2,), (1,)]
+    assert parsed.dropped == 1
+    assert ground(parsed, "What did it cost?", bridge_evidence()) == parsed.claims
+
+
+def test_a_reply_with_a_word_of_its_own_quotes_no_whole_sentence() -> None:
+    for raw in ("It cost 2.4 million [2]", "[2] and [1]", "NOT STATED", "", "1931"):
+        assert quote_whole(raw, bridge_evidence()) is None
+
+
+def test_numbers_in_brackets_that_a_source_has_itself_stay_in_its_sentence() -> None:
+    text = "It opened in 1931.[2]"
+    parsed = quote_whole("[1]", [Evidence(1, "d", "t", 0, len(text), text)])
+    assert parsed is not None
+    assert parsed.text == text
 
 
 @given(model_texts, evidence_of_a_text())

@@ -7,7 +7,16 @@ import json
 import pytest
 
 from qa.citations import Claim
-from qa.confidence import FEATURES, WEIGHTS, Model, estimate, load, measure, threshold
+from qa.confidence import (
+    FEATURES,
+    WEIGHTS,
+    Model,
+    estimate,
+    is_in_doubt,
+    load,
+    measure,
+    threshold,
+)
 from qa.types import Evidence
 
 TEXT = "The bridge was opened by Ruth Okafor in 1931. It was never painted red."
@@ -56,7 +65,7 @@ def test_a_negation_wants_a_negation(question: str, cited: int, expected: float)
 
 def test_without_evidence_and_claims_there_is_nothing_to_measure_and_no_error() -> None:
     found = measure("Who?", [], [])
-    assert set(found) == set(FEATURES) - {"check"}
+    assert set(found) == set(FEATURES["unchecked"])
     assert 0 <= estimate(found) <= 1
 
 
@@ -73,10 +82,28 @@ def test_the_check_counts_where_there_is_one() -> None:
     assert estimate(no) < estimate(yes)
 
 
+def test_the_chances_of_a_trained_reader_count_where_it_tells_them() -> None:
+    plain = features("Who opened the bridge?")
+    sure = estimate({**plain, "stated": 8.0, "least": -0.01})
+    assert estimate({**plain, "stated": 0.0, "least": -0.01}) < sure
+    assert estimate({**plain, "stated": 8.0, "least": -5.0}) < sure
+
+
+def test_a_second_look_is_wanted_near_what_is_accepted_and_nowhere_else() -> None:
+    plain = features("Who opened the bridge?")
+    told = {**plain, "stated": 1.0, "least": -0.5}
+    confidence = estimate(told)
+    assert is_in_doubt(told, confidence + 0.05)
+    assert is_in_doubt(told, confidence - 0.1)
+    assert not is_in_doubt(told, confidence + 0.2)
+    assert not is_in_doubt(told, confidence - 0.2)
+    assert not is_in_doubt(told, 0.0)
+    assert is_in_doubt(plain, 0.0)
+
+
 def test_the_shipped_weights_name_features_and_risks() -> None:
-    fitted = load()
-    assert set(fitted.checked.weights) <= set(FEATURES)
-    assert set(fitted.unchecked.weights) <= set(FEATURES) - {"check"}
+    for name, model in load().models.items():
+        assert set(model.weights) == set(FEATURES[name])
     assert 0.0 == threshold("open") < threshold("balanced") <= threshold("strict") < 1.0
     assert json.loads(WEIGHTS.read_text())["about"]
 

@@ -7,9 +7,17 @@ from langchain_openai import ChatOpenAI
 
 from qa.errors import ModelSettingError, ModelUnavailableError
 from qa.llama import LlamaOptions, LlamaServer
-from qa.models import LocalReader, PlainReader, log_odds, openai_compatible, provided
+from qa.models import (
+    ADAPTED,
+    LocalReader,
+    PlainReader,
+    TokenChances,
+    log_odds,
+    openai_compatible,
+    provided,
+)
 from qa.testing import ScriptedChatModel, always
-from qa.types import LARGE, SMALL
+from qa.types import LARGE, SMALL, TRAINED
 
 
 class MovingServer(LlamaServer):
@@ -60,6 +68,58 @@ def test_a_local_reader_speaks_with_its_server_s_key_and_a_short_reply(
     assert isinstance(model, ChatOpenAI)
     assert model.max_tokens == SMALL.answer_tokens
     assert server.key not in repr(model)
+
+
+def test_a_trained_reader_answers_with_its_adapter_and_does_the_rest_without(
+    server: MovingServer,
+) -> None:
+    reader = LocalReader("small", server, profile=TRAINED, timeout=5.0)
+    other, answering = asyncio.run(reader.chat()), asyncio.run(reader.answering())
+    assert isinstance(other, ChatOpenAI)
+    assert isinstance(answering, ChatOpenAI)
+    assert (other.extra_body, other.logprobs) == (None, None)
+    assert (answering.extra_body, answering.logprobs) == (ADAPTED, True)
+    assert asyncio.run(reader.answering()) is answering
+    server.present = "http://127.0.0.1:2"
+    moved = asyncio.run(reader.answering())
+    assert isinstance(moved, ChatOpenAI)
+    assert moved.openai_api_base == "http://127.0.0.1:2/v1"
+
+
+def test_an_untrained_reader_answers_with_what_it_does_everything_with(
+    server: MovingServer,
+) -> None:
+    reader = LocalReader("small", server, profile=SMALL, timeout=5.0)
+    assert asyncio.run(reader.answering()) is asyncio.run(reader.chat())
+
+
+def told(*tokens: tuple[str, float, dict[str, float]]) -> list[dict[str, object]]:
+    """Give tokens with their chances, in the OpenAI protocol's form."""
+    return [
+        {
+            "logprob": math.log(chance),
+            "top_logprobs": [{"token": t, "logprob": math.log(c)} for t, c in top.items()],
+        }
+        for _, chance, top in tokens
+    ]
+
+
+def test_a_reply_is_as_certain_as_its_first_and_its_least_likely_token() -> None:
+    chances = TokenChances()
+    chances.add({"logprobs": {"content": told(("six", 0.7, {"six": 0.7, "NOT": 0.2}))}})
+    chances.add({})
+    chances.add({"logprobs": None})
+    chances.add({"logprobs": {"content": told((" years", 0.5, {" years": 0.5, "NOT": 0.4}))}})
+    certainty = chances.weigh()
+    assert certainty is not None
+    assert certainty.stated == pytest.approx(math.log(0.8 / 0.2), abs=1e-4)
+    assert certainty.least == pytest.approx(math.log(0.5))
+
+
+def test_a_model_that_tells_no_chances_is_of_no_known_certainty() -> None:
+    chances = TokenChances()
+    chances.add({"finish_reason": "stop"})
+    assert chances.weigh() is None
 
 
 def test_a_local_reader_without_a_server_is_unavailable(server: MovingServer) -> None:

@@ -1,0 +1,379 @@
+"""Train the adapter of the shipped reader (`qa/reader.gguf`) on tune questions.
+
+    pip install -c constraints.txt -e '.[train]'
+    python benchmarks/train_reader.py examples --squad2 FOLDER --clapnq FOLDER --out WORK
+    python benchmarks/train_reader.py train WORK
+    python benchmarks/train_reader.py write WORK
+
+`examples` looks every tune question up as the service does, and notes what a perfect reader would
+reply to the sentences that it would be shown: a phrase of them, their numbers where the gold answer
+is long, or NOT STATED, also where the answer exists and was not found. Two documents of `squad2`
+and every third question of `clapnq` are left out and written as question sets (`held-*.jsonl`): the
+confidence is fitted on these (`benchmarks/fit_confidence.py`). `train` fits low-rank additions to
+the last layers of the model, as it is shipped, four-bit weights and all (LoRA, Hu et al. 2021,
+arXiv:2106.09685; QLoRA, Dettmers et al. 2023, arXiv:2305.14314), with the cross-entropy of the
+reply alone; it takes half an hour on two cores with bfloat16. `write` makes the GGUF file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import torch
+from rich.progress import track
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from api.terminal import fetch_weights
+from index.library import Library, Upload
+from qa.bootstrap import build_library
+from qa.evaluation.questions import read_documents
+from qa.evidence import select
+from qa.prompts import NOT_STATED, TRAINED_RULES, flatten
+from qa.settings import Settings
+from qa.types import TRAINED, Evidence
+from qa.weights import ADAPTERS, QWEN_1_5B
+
+SEED = 7
+HELD_DOCUMENTS = frozenset({"squad2/Normans", "squad2/1973_oil_crisis"})
+HELD_EVERY = 3
+SQUAD = 780
+"""How many questions of `squad2` are trained on, half of them with nothing to answer."""
+LONGEST = 800
+"""Code points of evidence; longer ones are left out, which cost the most and teach no more."""
+INVENTED = Path(__file__).with_name("invented.jsonl")
+
+FIRST_LAYER = 18
+"""Of 28: the layers before it stay as they are, which halves the time."""
+RANK = 8
+ALPHA = 16.0
+RATE = 4e-4
+BATCH = 12
+POOL = 6
+"""So many batches' examples are sorted by their length together."""
+WARM_UP = 8
+NAMES = {
+    "q_proj": "attn_q",
+    "k_proj": "attn_k",
+    "v_proj": "attn_v",
+    "o_proj": "attn_output",
+    "gate_proj": "ffn_gate",
+    "up_proj": "ffn_up",
+    "down_proj": "ffn_down",
+}
+"""The names that PyTorch's and GGUF's forms of the model have for the same matrices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the reader is shown, and what it should reply."""
+
+    shown: str
+    reply: str
+
+
+def main() -> None:
+    """Run one of the three verbs."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    making = verbs.add_parser("examples")
+    making.add_argument("--squad2", type=Path, required=True)
+    making.add_argument("--clapnq", type=Path, required=True)
+    making.add_argument("--out", type=Path, required=True)
+    for verb in ("train", "write"):
+        verbs.add_parser(verb).add_argument("work", type=Path)
+    options = parser.parse_args()
+    if options.verb == "examples":
+        _make_examples(options.squad2, options.clapnq, options.out)
+    elif options.verb == "train":
+        _train(options.work)
+    else:
+        _write(options.work)
+
+
+def _make_examples(squad2: Path, clapnq: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    settings = Settings(home=out / "data")
+    fetch_weights(settings, language_model=False)
+    chance = random.Random(SEED)  # noqa: S311  to repeat a run, not to hide one
+    with build_library(settings) as library:
+        short = list(_look_up(library, squad2, "questions.tune-all.jsonl"))
+        long = list(_look_up(library, clapnq, "questions.tune.jsonl"))
+    held = [row for row, _ in short if row["document"] in HELD_DOCUMENTS]
+    kept = [pair for pair in short if pair[0]["document"] not in HELD_DOCUMENTS]
+    chance.shuffle(kept)
+    phrases: list[Example] = []
+    refused: list[Example] = []
+    for row, evidence in kept:
+        reply = phrase_of(row, evidence)
+        if reply is not None:
+            shown = show(vary(row["question"], chance), [e.text for e in evidence])
+            (refused if reply == NOT_STATED else phrases).append(Example(shown, reply))
+    sentences = [
+        Example(show(vary(row["question"], chance), texts), numbers_of(row, evidence))
+        for place, (row, evidence) in enumerate(long)
+        if place % HELD_EVERY != HELD_EVERY - 1
+        and sum(map(len, texts := [flatten(e.text) for e in evidence])) < LONGEST
+    ]
+    examples = [*phrases[: SQUAD // 2], *refused[: SQUAD // 2], *sentences, *_invented()]
+    chance.shuffle(examples)
+    _save(out / "examples.jsonl", [asdict(example) for example in examples])
+    _save(out / "held-squad2.jsonl", held)
+    _save(
+        out / "held-clapnq.jsonl",
+        [row for n, (row, _) in enumerate(long) if n % HELD_EVERY == HELD_EVERY - 1],
+    )
+    stated = sum(example.reply != NOT_STATED for example in examples)
+    print(f"{len(examples)} examples, {stated} with an answer; {len(held)} of squad2 held out")
+
+
+def _look_up(
+    library: Library, folder: Path, name: str
+) -> Iterator[tuple[dict[str, Any], tuple[Evidence, ...]]]:
+    collection = folder.name
+    for upload in track(read_documents(folder / "documents.jsonl"), description="ingesting"):
+        library.ingest(Upload(upload.data, upload.name, collection, upload.source, upload.title))
+    sources = {record.id: record.source for record in library.documents(collection)}
+    lines = (folder / name).read_text(encoding="utf-8").splitlines()
+    for line in track(lines, description="looking up"):
+        row = json.loads(line)
+        hits = library.search(row["question"], collection=collection, limit=8)
+        evidence = select(
+            hits,
+            sentences=TRAINED.sentences,
+            characters=TRAINED.characters,
+            worth=TRAINED.worth,
+        )
+        row["read"] = [sources[e.document_id] for e in evidence]
+        yield row, evidence
+
+
+def gold(row: dict[str, Any], evidence: Sequence[Evidence]) -> list[Evidence]:
+    """Give the sentences that overlap the gold evidence."""
+    return [
+        e
+        for e, source in zip(evidence, row["read"], strict=True)
+        if source == row["document"]
+        and any(start < e.end and e.start < end for start, end in row["evidence"])
+    ]
+
+
+def phrase_of(row: dict[str, Any], evidence: Sequence[Evidence]) -> str | None:
+    """Give the gold answer that most people gave, the shortest of several; None to leave it out.
+
+    Left out is an answer whose sentence was not found while another one holds its words.
+    """
+    if not row["answerable"]:
+        return NOT_STATED
+    near = [_fold(e.text) for e in gold(row, evidence)]
+    counts = Counter(a for a in row["answers"] if any(_fold(a) in text for text in near))
+    if counts:
+        return min(counts, key=lambda a: (-counts[a], len(a)))
+    whole = _fold(" ".join(e.text for e in evidence))
+    return None if any(_fold(a) in whole for a in row["answers"]) else NOT_STATED
+
+
+def numbers_of(row: dict[str, Any], evidence: Sequence[Evidence]) -> str:
+    """Give the numbers of the gold sentences among those shown."""
+    return " ".join(f"[{e.number}]" for e in gold(row, evidence)) or NOT_STATED
+
+
+def show(question: str, sentences: Sequence[str]) -> str:
+    """Give the message that `qa.prompts.trained_messages` makes of them."""
+    body = "\n".join(f"[{n}] {flatten(text)}" for n, text in enumerate(sentences, start=1))
+    return f"{body}\n\nQuestion: {flatten(question)}"
+
+
+def vary(question: str, chance: random.Random) -> str:
+    """Write some questions as people type them, and some typed ones properly.
+
+    So how a question is written says nothing of the kind of answer that it asks for.
+    """
+    if question[0].isupper() and chance.random() < 0.3:
+        typed = question[0].lower() + question[1:].strip()
+        typed = typed.rstrip("?").strip() if chance.random() < 0.6 else typed
+        return typed.lower() if chance.random() < 0.3 else typed
+    if question[0].islower() and chance.random() < 0.5:
+        proper = question[0].upper() + question[1:]
+        return proper if proper.endswith("?") else f"{proper}?"
+    return question
+
+
+def _invented() -> Iterator[Example]:
+    """Texts of this project's own about nobody: money, refusals, yes and no with their reason."""
+    for line in INVENTED.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        for question, answer in row["questions"]:
+            yield Example(show(question, row["sentences"]), answer or NOT_STATED)
+
+
+class Adapted(nn.Module):
+    """A linear layer that stays as it is, and the low-rank product that is trained beside it."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        rows, columns = base.weight.shape
+        self.base = base
+        self.a = nn.Parameter(torch.randn(RANK, columns) / math.sqrt(columns))
+        self.b = nn.Parameter(torch.zeros(rows, RANK))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Give both, added."""
+        low = functional.linear(x, self.a.to(x.dtype))
+        return self.base(x) + functional.linear(low, self.b.to(x.dtype)) * (ALPHA / RANK)
+
+
+def _train(work: Path) -> None:
+    torch.manual_seed(0)
+    folder = fetch_weights(Settings())[-1]
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=QWEN_1_5B.main)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=QWEN_1_5B.main, dtype=torch.bfloat16
+    )
+    model.requires_grad_(requires_grad=False)
+    model.eval()
+    adapted = _adapt(model)
+    parameters = [p for layer in adapted.values() for p in (layer.a, layer.b)]
+    examples = [
+        _tokenize(Example(**json.loads(line)), tokenizer)
+        for line in (work / "examples.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    batches = _batches([len(prompt) + len(reply) for prompt, reply in examples])
+    optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0)
+    began = time.monotonic()
+    for step, batch in enumerate(batches):
+        loss = _loss(model, [examples[i] for i in batch])
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * _schedule(step, len(batches))
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        left = (time.monotonic() - began) / (step + 1) * (len(batches) - step - 1) / 60
+        print(f"{step + 1}/{len(batches)}: loss {loss.item():.3f}, {left:.0f} min left", flush=True)
+        _save_adapter(adapted, work / "reader.safetensors")
+
+
+def _adapt(model: Any) -> dict[str, Adapted]:
+    adapted: dict[str, Adapted] = {}
+    for number, layer in enumerate(model.model.layers):
+        if number >= FIRST_LAYER:
+            for parent in (layer.self_attn, layer.mlp):
+                for name in NAMES:
+                    if hasattr(parent, name):
+                        adapted[f"{number}.{name}"] = Adapted(getattr(parent, name))
+                        setattr(parent, name, adapted[f"{number}.{name}"])
+    return adapted
+
+
+def _tokenize(example: Example, tokenizer: Any) -> tuple[list[int], list[int]]:
+    # ChatML, as the model's own template writes it.
+    prompt = (
+        f"<|im_start|>system\n{TRAINED_RULES}<|im_end|>\n<|im_start|>user\n{example.shown}"
+        "<|im_end|>\n<|im_start|>assistant\n"
+    )
+    return tuple(  # type: ignore[return-value]
+        tokenizer(text, add_special_tokens=False)["input_ids"]
+        for text in (prompt, f"{example.reply}<|im_end|>")
+    )
+
+
+def _batches(lengths: Sequence[int]) -> list[list[int]]:
+    chance = random.Random(0)  # noqa: S311  to repeat a run, not to hide one
+    order = list(range(len(lengths)))
+    chance.shuffle(order)
+    batches: list[list[int]] = []
+    for start in range(0, len(order), BATCH * POOL):
+        pool = sorted(order[start : start + BATCH * POOL], key=lengths.__getitem__)
+        some = [pool[n : n + BATCH] for n in range(0, len(pool), BATCH)]
+        chance.shuffle(some)
+        batches += some
+    return batches
+
+
+def _loss(model: Any, batch: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:
+    """Give the cross-entropy of the replies' tokens; a long reply's tokens count less each."""
+    width = max(len(prompt) + len(reply) for prompt, reply in batch) - 1
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    for row, (prompt, reply) in enumerate(batch):
+        whole = (prompt + reply)[:-1]
+        ids[row, : len(whole)] = torch.tensor(whole)
+    positions = torch.arange(width)[None]
+    with torch.no_grad():
+        hidden = model.model.embed_tokens(ids)
+        turned = model.model.rotary_emb(hidden, positions)
+    for number, layer in enumerate(model.model.layers):
+        # Padding stands behind, where the causal mask hides it from all that counts.
+        with torch.set_grad_enabled(number >= FIRST_LAYER):
+            hidden = layer(
+                hidden, attention_mask=None, position_embeddings=turned, position_ids=positions
+            )
+    hidden = model.model.norm(hidden)
+    rows = torch.cat(
+        [hidden[n, len(p) - 1 : len(p) + len(r) - 1] for n, (p, r) in enumerate(batch)]
+    )
+    wanted = torch.tensor([token for _, reply in batch for token in reply])
+    weights = torch.tensor([len(reply) ** -0.5 for _, reply in batch for _ in reply])
+    losses = functional.cross_entropy(model.lm_head(rows).float(), wanted, reduction="none")
+    return (losses * weights).sum() / weights.sum()
+
+
+def _schedule(step: int, total: int) -> float:
+    falling = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / total))
+    return min(1.0, (step + 1) / WARM_UP) * falling
+
+
+def _save_adapter(adapted: dict[str, Adapted], path: Path) -> None:
+    save_file(
+        {
+            f"{name}.{part}": getattr(layer, part).detach().contiguous()
+            for name, layer in adapted.items()
+            for part in ("a", "b")
+        },
+        path,
+    )
+
+
+def _write(work: Path) -> None:
+    """Write the adapter as llama.cpp reads it, in half precision."""
+    target = ADAPTERS[QWEN_1_5B.name]
+    writer = gguf.GGUFWriter(target, "qwen2")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", ALPHA)
+    writer.add_name("Footnote's reader, on qwen2.5-coder-1.5b-instruct-q4_k_m")
+    for key, tensor in load_file(work / "reader.safetensors").items():
+        layer, name, part = key.split(".")
+        half = np.ascontiguousarray(tensor.numpy().astype(np.float16))
+        writer.add_tensor(f"blk.{layer}.{NAMES[name]}.weight.lora_{part}", half)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    print(f"written: {target}, {target.stat().st_size / 1e6:.1f} MB")
+
+
+def _fold(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _save(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
