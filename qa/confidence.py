@@ -26,8 +26,8 @@ WEIGHTS = Path(__file__).with_name("confidence.json")
 
 WORDS = ("held", "numbers", "negation")
 FEATURES = {
-    "reconsidered": (*WORDS, "stated", "least", "check"),
-    "trained": (*WORDS, "stated", "least"),
+    "reconsidered": ("numbers", "negation", "stated", "least", "check"),
+    "trained": ("numbers", "negation", "stated", "least"),
     "checked": (*WORDS, "check"),
     "unchecked": WORDS,
 }
@@ -39,7 +39,7 @@ question's stand in no cited sentence; `negation`: 1 where the question negates 
 and `least`: the `Certainty` of a trained reader.
 """
 
-DOUBT = (-0.1, 0.15)
+DOUBT = (-0.1, 0.1)
 """How far from what is accepted a trained reader's confidence lies where it is asked again.
 
 Nearer than that the second look decides; farther away it changes next to nothing.

@@ -509,30 +509,31 @@ class CertainChatModel(ScriptedChatModel):
     """A model that tells how likely its tokens were, as llama.cpp's server does."""
 
     stated: float = 0.99
+    least: float = 0.9
 
     async def _astream(self, *given: Any, **options: Any) -> AsyncIterator[ChatGenerationChunk]:
         async for chunk in super()._astream(*given, **options):
             top = [{"token": "NOT", "logprob": math.log(1 - self.stated)}]
-            content = [{"logprob": math.log(0.9), "top_logprobs": top}]
+            content = [{"logprob": math.log(self.least), "top_logprobs": top}]
             chunk.generation_info = {"logprobs": {"content": content}}
             yield chunk
 
 
-def trained(library: Library, home: Path, reply: str, stated: float) -> Service:
-    model = CertainChatModel(script=lambda _shown: reply, stated=stated)
+def trained(library: Library, home: Path, reply: str, stated: float, least: float) -> Service:
+    model = CertainChatModel(script=lambda _shown: reply, stated=stated, least=least)
     return build_service(
         Settings(home=home), library=library, reader=PlainReader("scripted", model, TRAINED)
     )
 
 
 def test_a_trained_reader_is_sure_by_its_own_tokens(seed_library: Library, tmp_path: Path) -> None:
-    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.999)
+    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.999, 0.9)
     sure = given(service, explain=True)
     assert sure.answered
     assert sure.features["stated"] == pytest.approx(math.log(0.999 / 0.001), abs=0.01)
     assert sure.features["least"] == pytest.approx(math.log(0.9))
     assert "check" not in sure.features
-    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.01)
+    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.01, 0.2)
     doubted = given(service)
     assert doubted.refusal is not None
     assert doubted.refusal.code is RefusalCode.UNCERTAIN
@@ -562,7 +563,7 @@ def test_a_trained_reader_is_asked_again_only_where_it_is_in_doubt(
 def test_sentences_that_a_trained_reader_names_are_told_and_cited_whole(
     seed_library: Library, tmp_path: Path
 ) -> None:
-    service = trained(seed_library, tmp_path, "[2] [3]", 0.999)
+    service = trained(seed_library, tmp_path, "[2] [3]", 0.999, 0.9)
 
     async def stream() -> list[Event]:
         asked = Ask(INVEST, "default")

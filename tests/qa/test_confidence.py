@@ -94,7 +94,7 @@ def test_a_second_look_is_wanted_near_what_is_accepted_and_nowhere_else() -> Non
     told = {**plain, "stated": 1.0, "least": -0.5}
     confidence = estimate(told)
     assert is_in_doubt(told, confidence + 0.05)
-    assert is_in_doubt(told, confidence - 0.1)
+    assert is_in_doubt(told, confidence - 0.05)
     assert not is_in_doubt(told, confidence + 0.2)
     assert not is_in_doubt(told, confidence - 0.2)
     assert not is_in_doubt(told, 0.0)
