@@ -136,7 +136,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--context", type=int, required=True, help="tokens of each slot")
     parser.add_argument("--program", help="a llama-server to run instead of xllamacpp")
     parser.add_argument("--adapter", help="path of a LoRA adapter in GGUF")
-    parser.add_argument("--slots", type=int, default=1)
+    parser.add_argument("--slots", type=int, default=2, help="one for each kind of prompt")
     parser.add_argument("--cache-mib", type=int, default=512, help="memory for past prompts")
     return parser.parse_args()
 
