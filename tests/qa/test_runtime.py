@@ -148,7 +148,9 @@ def test_a_program_serves_with_the_options_and_only_who_has_the_key(local: Llama
     told = ask(address, local.key)
     argv = told["argv"]
     assert isinstance(argv, list)
-    for option, value in {"--threads": "3", "--ctx-size": "2048", "--alias": "small"}.items():
+    # Two kinds of prompts, each with a window of its own.
+    expected = {"--threads": "3", "--parallel": "2", "--ctx-size": "4096", "--alias": "small"}
+    for option, value in expected.items():
         assert argv[argv.index(option) + 1] == value
     assert local.key not in argv
     with pytest.raises(urllib.error.HTTPError, match="401"):
