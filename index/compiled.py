@@ -1,9 +1,8 @@
 """A sentence-transformers model -> the same model, compiled for this processor by OpenVINO.
 
 The only importer of openvino. What PyTorch computes operation by operation, OpenVINO computes in
-few fused ones, and several batches beside each other: passages are embedded 1.2 to 2 times as fast
-as by PyTorch with the same vectors (`benchmarks/embedding.py`). Where there is no OpenVINO,
-PyTorch does it.
+few fused ones, and several batches beside each other, with the same vectors
+(`benchmarks/embedding.py`). Where there is no OpenVINO, PyTorch does it.
 """
 
 from __future__ import annotations

@@ -231,7 +231,8 @@ async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage | Certa
             chances.add(chunk.response_metadata)
             if told := chunk.usage_metadata:
                 yield Usage(told["input_tokens"], told["output_tokens"])
-    if certainty := chances.weigh():
+    # Another model's chances are told on another scale than the one that the weights are for.
+    if reader.profile.style == "trained" and (certainty := chances.weigh()):
         yield certainty
 
 

@@ -123,8 +123,8 @@ class ModelServer(Protocol):
 class LocalReader:
     """The shipped model in its child process, spoken to with the OpenAI protocol.
 
-    Where its profile is a trained one, the server has an adapter: it answers with it, and does
-    everything else without.
+    Where its profile is a trained one, the server has an adapter: it answers with it and looks at
+    its answer again with it, and does everything else without.
     """
 
     def __init__(

@@ -540,6 +540,17 @@ def test_a_trained_reader_is_sure_by_its_own_tokens(seed_library: Library, tmp_p
     assert doubted.confidence < sure.confidence
 
 
+def test_the_token_chances_of_a_model_that_was_not_trained_decide_nothing(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    model = CertainChatModel(script=lambda _shown: "€50 billion ($53.5 billion)", stated=0.01)
+    reader = PlainReader("scripted", model, SMALL)
+    service = build_service(Settings(home=tmp_path), library=seed_library, reader=reader)
+    told = given(service, explain=True)
+    assert told.answered
+    assert "stated" not in told.features
+
+
 def test_a_trained_reader_is_asked_again_only_where_it_is_in_doubt(
     seed_library: Library, tmp_path: Path
 ) -> None:
