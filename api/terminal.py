@@ -48,7 +48,10 @@ def spinner(what: str) -> Iterator[Status]:
 
 
 def fetch_weights(settings: Settings, *, language_model: bool = True) -> list[Path]:
-    """Fetch what is missing of the models with a progress bar; give their folders."""
+    """Fetch what is missing of the models with a progress bar; give their folders.
+
+    The language model is also made ready for what runs it.
+    """
     from qa.bootstrap import needed_weights  # noqa: PLC0415  numpy
 
     folders = []
@@ -57,7 +60,21 @@ def fetch_weights(settings: Settings, *, language_model: bool = True) -> list[Pa
             continue
         folder = find(weights, settings.cache_path)
         folders.append(folder or _fetch(weights, settings.cache_path))
+        if weights.main:
+            _prepare(settings, weights)
     return folders
+
+
+def _prepare(settings: Settings, weights: Any) -> None:
+    from qa.bootstrap import prepare_local  # noqa: PLC0415  numpy
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), console=err) as bar:
+        task = bar.add_task("converting for this processor, once", total=None, visible=False)
+
+        def advance(_name: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        prepare_local(settings, weights, advance)
 
 
 def _fetch(weights: Any, cache: Path) -> Path:

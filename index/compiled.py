@@ -1,7 +1,7 @@
 """A sentence-transformers model -> the same model, compiled for this processor by OpenVINO.
 
-The only importer of openvino. What PyTorch computes operation by operation, OpenVINO computes in
-few fused ones, and several batches beside each other, with the same vectors
+The only importer of openvino in this package. What PyTorch computes operation by operation,
+OpenVINO computes in few fused ones, and several batches beside each other, with the same vectors
 (`benchmarks/embedding.py`). Where there is no OpenVINO, PyTorch does it.
 """
 

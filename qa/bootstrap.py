@@ -6,22 +6,26 @@ swaps a collaborator for another.
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from index.embed import SentenceTransformerEmbedder
 from index.library import Library
 from index.types import Embedder
-from qa.errors import ModelSettingError
+from qa.errors import ModelSettingError, ModelUnavailableError
 from qa.settings import Settings
-from qa.types import LARGE, SMALL, TRAINED
+from qa.types import LARGE, SMALL, TRAINED, Profile
 from qa.weights import ADAPTERS, EMBEDDERS, LOCAL_MODELS, Progress, Weights, ensure
 
 if TYPE_CHECKING:
     from qa.chain import Chain
     from qa.models import Reader
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +147,10 @@ async def warm_reader(service: Service) -> None:
 
     Raises `ModelError`. A model of another provider is not asked anything.
     """
-    from qa.models import LocalReader  # noqa: PLC0415  LangChain takes a second
+    from qa.models import PlainReader  # noqa: PLC0415  LangChain takes a second
     from qa.prompts import check_messages, quote_messages, trained_messages  # noqa: PLC0415
 
-    if not isinstance(service.reader, LocalReader):
+    if isinstance(service.reader, PlainReader):
         return
     model = await service.reader.answering()
     await service.reader.assent(check_messages(("This is one.",), "Is it one?", "Yes"))
@@ -155,17 +159,57 @@ async def warm_reader(service: Service) -> None:
     await model.ainvoke(build("Is this a question?", ()))
 
 
+def prepare_local(
+    settings: Settings, weights: Weights, progress: Progress = lambda *_: None
+) -> Path | None:
+    """Give the folder of the local model as OpenVINO runs it, converting it where it is not there.
+
+    None where another runtime is to run it, and where it cannot be converted, which is told in
+    the log: then llama.cpp runs it. Raises `ModelError`.
+    """
+    from qa.conversion import convert  # noqa: PLC0415
+    from qa.runtime import wants_openvino  # noqa: PLC0415
+
+    if not wants_openvino(settings.runtime, settings.llama_server):
+        return None
+    model = ensure(weights, settings.cache_path, progress) / weights.main
+    try:
+        return convert(model, weights.digest, settings.cache_path, progress)
+    except ModelUnavailableError as error:
+        if settings.runtime == "openvino":
+            raise
+        logger.warning("%s llama.cpp runs it.", error)
+        return None
+
+
 def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> Reader:
+    adapter = ADAPTERS.get(weights.name)
+    profile = TRAINED if adapter else SMALL
+    folder = prepare_local(settings, weights, progress)
+    if folder is None:
+        return _llama_reader(settings, weights, adapter, profile)
+    from qa.compiled_reader import CompiledReader, load  # noqa: PLC0415  LangChain takes a second
+
+    return CompiledReader(
+        weights.name,
+        partial(load, folder, adapter=adapter, threads=settings.threads),
+        profile=profile,
+        window=settings.context_tokens,
+        timeout=settings.model_timeout,
+    )
+
+
+def _llama_reader(
+    settings: Settings, weights: Weights, adapter: Path | None, profile: Profile
+) -> Reader:
     from qa.llama import LlamaOptions, LlamaServer  # noqa: PLC0415
     from qa.models import LocalReader  # noqa: PLC0415  LangChain takes a second
     from qa.runtime import find_runtime  # noqa: PLC0415
 
     runtime = find_runtime(settings.llama_server)
-    folder = ensure(weights, settings.cache_path, progress)
     settings.home_path.mkdir(parents=True, exist_ok=True)
-    adapter = ADAPTERS.get(weights.name)
     options = LlamaOptions(
-        model=folder / weights.main,
+        model=ensure(weights, settings.cache_path) / weights.main,
         alias=weights.name,
         log=settings.home_path / "model.log",
         threads=settings.threads,
@@ -178,7 +222,7 @@ def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> R
     return LocalReader(
         weights.name,
         server,
-        profile=TRAINED if adapter else SMALL,
+        profile=profile,
         timeout=settings.model_timeout,
         runtime=runtime.name,
     )

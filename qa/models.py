@@ -24,15 +24,17 @@ TOP = 12
 LEAST_CHANCE = 1e-6
 REFUSING = NOT_STATED.split()[0]
 """The token that a refusal of the trained reader begins with."""
-ADAPTED: Mapping[str, Any] = {
-    "lora": [{"id": 0, "scale": 1.0}],
-    "logit_bias": [[REFUSING, -3.0]],
-}
-"""How llama.cpp's server is asked to apply its adapter, which it does not do unasked.
+HELD_BACK: Mapping[str, float] = {REFUSING: -3.0}
+"""What is added to the scores of tokens before the trained reader's next one is chosen.
 
 With the refusal held back a little, a reader that doubts gives its answer and its doubt, and what
 risk is accepted decides; one that is twenty times as sure that nothing is stated still says so.
 """
+ADAPTED: Mapping[str, Any] = {
+    "lora": [{"id": 0, "scale": 1.0}],
+    "logit_bias": [[word, more] for word, more in HELD_BACK.items()],
+}
+"""How llama.cpp's server is asked to apply its adapter, which it does not do unasked."""
 LOADING_SECONDS = 60.0
 """How long a question waits for the local model to load."""
 
@@ -169,16 +171,7 @@ class LocalReader:
 
     async def assent(self, messages: Sequence[BaseMessage]) -> Assent | None:
         """Ask for one word, and compare its likeliest spellings."""
-        model = await self.answering()
-        told = await model.bind(logprobs=True, top_logprobs=TOP, max_completion_tokens=1).ainvoke(
-            list(messages)
-        )
-        content = (told.response_metadata.get("logprobs") or {}).get("content") or []
-        if not content:
-            return None
-        used = told.usage_metadata
-        usage = Usage(used["input_tokens"], used["output_tokens"]) if used else None
-        return Assent(log_odds(content[0]["top_logprobs"]), usage)
+        return await ask_assent(await self.answering(), messages)
 
     def close(self) -> None:
         """End the child process."""
@@ -193,6 +186,18 @@ class LocalReader:
             timeout=self._timeout,
             **options,
         )
+
+
+async def ask_assent(model: BaseChatModel, messages: Sequence[BaseMessage]) -> Assent | None:
+    """Ask a model that tells its tokens' chances for a yes or a no; None where it tells none."""
+    asked = model.bind(logprobs=True, top_logprobs=TOP, max_completion_tokens=1)
+    told = await asked.ainvoke(list(messages))
+    content = (told.response_metadata.get("logprobs") or {}).get("content") or []
+    if not content:
+        return None
+    used = told.usage_metadata
+    usage = Usage(used["input_tokens"], used["output_tokens"]) if used else None
+    return Assent(log_odds(content[0]["top_logprobs"]), usage)
 
 
 class TokenChances:

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="The key for FOOTNOTE_BASE_URL.")
     threads: int | None = Field(None, ge=1, description="Processor threads of the local model.")
     context_tokens: int = Field(4096, ge=1024, description="Window of the local model.")
+    runtime: Literal["auto", "openvino", "llama.cpp"] = Field(
+        "auto",
+        description="What runs the local model: by default OpenVINO on a processor with VNNI, "
+        "else llama.cpp.",
+    )
     llama_server: Path | None = Field(
         None,
         description="A `llama-server` program to run the local model with; by default what "

