@@ -23,7 +23,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
+from langchain_core.messages import BaseMessage, HumanMessage
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -42,7 +43,7 @@ from index.library import Library, Upload
 from qa.bootstrap import build_library
 from qa.evaluation.questions import read_documents
 from qa.evidence import select
-from qa.prompts import NOT_STATED, TRAINED_RULES, flatten
+from qa.prompts import NOT_STATED, flatten, trained_messages
 from qa.settings import Settings
 from qa.types import TRAINED, Evidence
 from qa.weights import ADAPTERS, QWEN_1_5B
@@ -50,10 +51,12 @@ from qa.weights import ADAPTERS, QWEN_1_5B
 SEED = 7
 HELD_DOCUMENTS = frozenset({"squad2/Normans", "squad2/1973_oil_crisis"})
 HELD_EVERY = 3
-SQUAD = 780
-"""How many questions of `squad2` are trained on, half of them with nothing to answer."""
-LONGEST = 800
+SQUAD = 1000
+"""How many questions of `squad2` are trained on in a round, half of them with nothing to answer."""
+LONGEST = 1700
 """Code points of evidence; longer ones are left out, which cost the most and teach no more."""
+LONGER = 2
+"""So many times as long as the usual answer a longer one may be that people agreed on."""
 INVENTED = Path(__file__).with_name("invented.jsonl")
 
 FIRST_LAYER = 18
@@ -93,18 +96,22 @@ def main() -> None:
     making.add_argument("--squad2", type=Path, required=True)
     making.add_argument("--clapnq", type=Path, required=True)
     making.add_argument("--out", type=Path, required=True)
-    for verb in ("train", "write"):
-        verbs.add_parser(verb).add_argument("work", type=Path)
+    making.add_argument("--skip", type=int, default=0, help="questions of a round before")
+    training = verbs.add_parser("train")
+    training.add_argument("work", type=Path)
+    training.add_argument("--start", type=Path, help="the adapter of a round before")
+    training.add_argument("--rate", type=float, default=RATE)
+    verbs.add_parser("write").add_argument("work", type=Path)
     options = parser.parse_args()
     if options.verb == "examples":
-        _make_examples(options.squad2, options.clapnq, options.out)
+        _make_examples(options.squad2, options.clapnq, options.out, options.skip)
     elif options.verb == "train":
-        _train(options.work)
+        _train(options.work, options.start, options.rate)
     else:
         _write(options.work)
 
 
-def _make_examples(squad2: Path, clapnq: Path, out: Path) -> None:
+def _make_examples(squad2: Path, clapnq: Path, out: Path, skip: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     settings = Settings(home=out / "data")
     fetch_weights(settings, language_model=False)
@@ -128,7 +135,8 @@ def _make_examples(squad2: Path, clapnq: Path, out: Path) -> None:
         if place % HELD_EVERY != HELD_EVERY - 1
         and sum(map(len, texts := [flatten(e.text) for e in evidence])) < LONGEST
     ]
-    examples = [*phrases[: SQUAD // 2], *refused[: SQUAD // 2], *sentences, *_invented()]
+    taken = slice(skip // 2, (skip + SQUAD) // 2)
+    examples = [*phrases[taken], *refused[taken], *sentences, *_invented()]
     chance.shuffle(examples)
     _save(out / "examples.jsonl", [asdict(example) for example in examples])
     _save(out / "held-squad2.jsonl", held)
@@ -172,16 +180,20 @@ def gold(row: dict[str, Any], evidence: Sequence[Evidence]) -> list[Evidence]:
 
 
 def phrase_of(row: dict[str, Any], evidence: Sequence[Evidence]) -> str | None:
-    """Give the gold answer that most people gave, the shortest of several; None to leave it out.
+    """Give the longest gold answer that people agreed on; None to leave the question out.
 
-    Left out is an answer whose sentence was not found while another one holds its words.
+    A phrase cut short is wrong where a whole one would be right. Left out is an answer whose
+    sentence was not found while another one holds its words.
     """
     if not row["answerable"]:
         return NOT_STATED
     near = [_fold(e.text) for e in gold(row, evidence)]
     counts = Counter(a for a in row["answers"] if any(_fold(a) in text for text in near))
     if counts:
-        return min(counts, key=lambda a: (-counts[a], len(a)))
+        usual = min(counts, key=lambda a: (-counts[a], len(a)))
+        most = LONGER * len(usual.split()) + 2
+        agreed = [a for a in counts if counts[a] > 1 and len(a.split()) <= most]
+        return max(agreed or [a for a in counts if counts[a] == counts[usual]], key=len)
     whole = _fold(" ".join(e.text for e in evidence))
     return None if any(_fold(a) in whole for a in row["answers"]) else NOT_STATED
 
@@ -236,7 +248,7 @@ class Adapted(nn.Module):
         return self.base(x) + functional.linear(low, self.b.to(x.dtype)) * (ALPHA / RANK)
 
 
-def _train(work: Path) -> None:
+def _train(work: Path, start: Path | None, rate: float) -> None:
     torch.manual_seed(0)
     folder = fetch_weights(Settings())[-1]
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=QWEN_1_5B.main)
@@ -246,18 +258,21 @@ def _train(work: Path) -> None:
     model.requires_grad_(requires_grad=False)
     model.eval()
     adapted = _adapt(model)
+    if start is not None:
+        _load_adapter(adapted, start)
+    beginning = Beginning(model, tokenizer)
     parameters = [p for layer in adapted.values() for p in (layer.a, layer.b)]
     examples = [
         _tokenize(Example(**json.loads(line)), tokenizer)
         for line in (work / "examples.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     batches = _batches([len(prompt) + len(reply) for prompt, reply in examples])
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, betas=(0.9, 0.98), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.0)
     began = time.monotonic()
     for step, batch in enumerate(batches):
-        loss = _loss(model, [examples[i] for i in batch])
+        loss = _loss(model, beginning, [examples[i] for i in batch])
         for group in optimizer.param_groups:
-            group["lr"] = RATE * _schedule(step, len(batches))
+            group["lr"] = rate * _schedule(step, len(batches))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -279,12 +294,76 @@ def _adapt(model: Any) -> dict[str, Adapted]:
     return adapted
 
 
-def _tokenize(example: Example, tokenizer: Any) -> tuple[list[int], list[int]]:
+class Beginning:
+    """What all prompts begin with: the rules and the examples, read once for each batch.
+
+    It takes the place of transformers' cache: it keeps the keys and values of the beginning, and
+    puts them before those of the rows of a batch.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        *before, _ = trained_messages("", ())
+        tokens = tokenizer("".join(map(_render, before)), add_special_tokens=False)["input_ids"]
+        self.length = len(tokens)
+        self._model = model
+        self._kept: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._reads = True
+        with torch.no_grad():
+            hidden = model.model.embed_tokens(torch.tensor([tokens]))
+            self._hidden = self._run(hidden, range(FIRST_LAYER), None)
+
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, layer: int, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keep the beginning's keys and values, or put them before a batch's own."""
+        if self._reads:
+            self._kept[layer] = (keys, values)
+            return keys, values
+        before = [part.expand(len(keys), -1, -1, -1) for part in self._kept[layer]]
+        return torch.cat([before[0], keys], 2), torch.cat([before[1], values], 2)
+
+    def continue_with(self, ids: torch.Tensor) -> torch.Tensor:
+        """Read a batch [rows, tokens] after it; only the adapted layers keep a gradient."""
+        width = ids.shape[1]
+        # Padding stands behind, where the mask hides it from all that counts.
+        mask = torch.ones(width, self.length + width, dtype=torch.bool).tril(self.length)
+        above = range(FIRST_LAYER, len(self._model.model.layers))
+        self._reads = False
+        with torch.no_grad():
+            hidden = self._run(
+                self._model.model.embed_tokens(ids), range(FIRST_LAYER), mask[None, None]
+            )
+        self._reads = True
+        self._run(self._hidden, above, None)
+        self._reads = False
+        return self._run(hidden, above, mask[None, None])
+
+    def _run(
+        self, hidden: torch.Tensor, layers: Iterable[int], mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        first = 0 if mask is None else self.length
+        positions = torch.arange(first, first + hidden.shape[1])[None]
+        turned = self._model.model.rotary_emb(hidden, positions)
+        for number in layers:
+            hidden = self._model.model.layers[number](
+                hidden,
+                attention_mask=mask,
+                position_embeddings=turned,
+                position_ids=positions,
+                past_key_values=self,
+                use_cache=True,
+            )
+        return hidden
+
+
+def _render(message: BaseMessage) -> str:
     # ChatML, as the model's own template writes it.
-    prompt = (
-        f"<|im_start|>system\n{TRAINED_RULES}<|im_end|>\n<|im_start|>user\n{example.shown}"
-        "<|im_end|>\n<|im_start|>assistant\n"
-    )
+    role = {"system": "system", "human": "user", "ai": "assistant"}[message.type]
+    return f"<|im_start|>{role}\n{message.text}<|im_end|>\n"
+
+
+def _tokenize(example: Example, tokenizer: Any) -> tuple[list[int], list[int]]:
+    prompt = f"{_render(HumanMessage(example.shown))}<|im_start|>assistant\n"
     return tuple(  # type: ignore[return-value]
         tokenizer(text, add_special_tokens=False)["input_ids"]
         for text in (prompt, f"{example.reply}<|im_end|>")
@@ -304,23 +383,16 @@ def _batches(lengths: Sequence[int]) -> list[list[int]]:
     return batches
 
 
-def _loss(model: Any, batch: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:
+def _loss(
+    model: Any, beginning: Beginning, batch: Sequence[tuple[list[int], list[int]]]
+) -> torch.Tensor:
     """Give the cross-entropy of the replies' tokens; a long reply's tokens count less each."""
     width = max(len(prompt) + len(reply) for prompt, reply in batch) - 1
     ids = torch.zeros(len(batch), width, dtype=torch.long)
     for row, (prompt, reply) in enumerate(batch):
         whole = (prompt + reply)[:-1]
         ids[row, : len(whole)] = torch.tensor(whole)
-    positions = torch.arange(width)[None]
-    with torch.no_grad():
-        hidden = model.model.embed_tokens(ids)
-        turned = model.model.rotary_emb(hidden, positions)
-    for number, layer in enumerate(model.model.layers):
-        # Padding stands behind, where the causal mask hides it from all that counts.
-        with torch.set_grad_enabled(number >= FIRST_LAYER):
-            hidden = layer(
-                hidden, attention_mask=None, position_embeddings=turned, position_ids=positions
-            )
+    hidden = beginning.continue_with(ids)
     hidden = model.model.norm(hidden)
     rows = torch.cat(
         [hidden[n, len(p) - 1 : len(p) + len(r) - 1] for n, (p, r) in enumerate(batch)]
@@ -334,6 +406,13 @@ def _loss(model: Any, batch: Sequence[tuple[list[int], list[int]]]) -> torch.Ten
 def _schedule(step: int, total: int) -> float:
     falling = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / total))
     return min(1.0, (step + 1) / WARM_UP) * falling
+
+
+def _load_adapter(adapted: dict[str, Adapted], path: Path) -> None:
+    kept = load_file(path)
+    for name, layer in adapted.items():
+        layer.a.data.copy_(kept[f"{name}.a"])
+        layer.b.data.copy_(kept[f"{name}.b"])
 
 
 def _save_adapter(adapted: dict[str, Adapted], path: Path) -> None:

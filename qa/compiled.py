@@ -49,7 +49,7 @@ class CompiledModel:
     """A converted model, loaded: some seconds. One call at a time; others wait.
 
     `folder` is what `qa.conversion.convert` gave, `adapter` a LoRA adapter in GGUF. Raises
-    `RuntimeError` for a folder that holds something else.
+    OpenVINO's and gguf's own errors for files that are something else.
     """
 
     def __init__(self, folder: Path, *, adapter: Path | None, threads: int | None = None) -> None:

@@ -15,9 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.chat_models import generate_from_stream
+from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 START, END = "<|im_start|>", "<|im_end|>"
 """ChatML's, which the shipped models are trained with."""
+END_OF_TEXT = "<|endoftext|>"
+"""What ended a text before there were conversations; a model may still end with it."""
 ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 
 
@@ -45,6 +47,8 @@ class Chat:
         tokenizer.encode_special_tokens = True  # in a text they are text
         self._tokenizer = tokenizer
         self._start, self.end = self._find(START), self._find(END)
+        past = tokenizer.token_to_id(END_OF_TEXT)
+        self.ends = frozenset({self.end} if past is None else {self.end, past})
 
     def encode(self, messages: Sequence[BaseMessage]) -> list[int]:
         """Give the tokens of a conversation, up to where the reply begins."""
@@ -87,12 +91,20 @@ class Loaded:
 
 
 def load(folder: Path, *, adapter: Path | None, threads: int | None) -> Loaded:
-    """Load a converted model: some seconds. Raises `RuntimeError`."""
+    """Load a converted model: some seconds. Raises `ModelUnavailableError`."""
     from qa.compiled import CompiledModel  # noqa: PLC0415  OpenVINO takes a moment
 
-    forward: CompiledModel = CompiledModel(folder, adapter=adapter, threads=threads)
+    try:
+        forward = CompiledModel(folder, adapter=adapter, threads=threads)
+        chat = Chat(Tokenizer.from_file(str(folder / TOKENS)))
+    except Exception as error:  # OpenVINO's, gguf's and tokenizers' own; all are told
+        raise ModelUnavailableError(
+            f"The converted model in {folder} cannot be loaded: {error}",
+            fix="Delete that folder, and the next start converts the model anew, or set "
+            "FOOTNOTE_RUNTIME=llama.cpp.",
+        ) from error
     decoder: Decoder[Past] = Decoder(forward)
-    return Loaded(decoder, Chat(Tokenizer.from_file(str(folder / TOKENS))))
+    return Loaded(decoder, chat)
 
 
 class CompiledChatModel(BaseChatModel):
@@ -124,6 +136,17 @@ class CompiledChatModel(BaseChatModel):
     ) -> ChatResult:
         return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
 
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        # Token by token, so that a reply that nobody waits for any more is not made.
+        stream = self._astream(messages, stop, run_manager, **kwargs)
+        return await agenerate_from_stream(stream)
+
     def _stream(
         self,
         messages: list[BaseMessage],
@@ -141,7 +164,7 @@ class CompiledChatModel(BaseChatModel):
             )
         manner = Manner(
             limit=limit,
-            ends=frozenset((loaded.chat.end,)),
+            ends=loaded.chat.ends,
             adapted=self.adapted,
             bias=loaded.chat.bias(self.held_back),
             top=int(kwargs.get("top_logprobs", self.top_logprobs)),
@@ -186,9 +209,12 @@ class CompiledReader:
         self._window, self._timeout = window, timeout
         self._loading = loading
         self._loaded: Loaded | None = None
-        self._failure: RuntimeError | OSError | None = None
+        self._failure: Exception | None = None
+        self._closed = False
         self._done = threading.Event()
-        threading.Thread(target=self._load, name="model-load", daemon=True).start()
+        # Not a daemon: an interpreter that leaves while OpenVINO compiles would be aborted.
+        self._thread = threading.Thread(target=self._load, name="model-load")
+        self._thread.start()
 
     @property
     def ready(self) -> bool:
@@ -211,25 +237,37 @@ class CompiledReader:
         return await ask_assent(await self.answering(), messages)
 
     def close(self) -> None:
-        """Let go of the model; a reply that is being made is still made."""
+        """Let go of the model; a reply that is being made is still made.
+
+        Waits for a model that is being loaded: some seconds.
+        """
+        self._closed = True
+        self._done.set()
+        self._thread.join()
         self._loaded = None
 
     def _load(self) -> None:
         try:
-            self._loaded = self._loading()
-        except (RuntimeError, OSError) as error:
+            loaded = self._loading()
+        except Exception as error:  # it is told to whoever asks  # noqa: BLE001
             self._failure = error
-        self._done.set()
+        else:
+            self._loaded = None if self._closed else loaded
+        finally:
+            self._done.set()
 
     def _wait(self) -> Loaded:
         self._done.wait(LOADING_SECONDS)
-        if self._loaded is None:
-            why = f": {self._failure}" if self._failure else ""
-            raise ModelUnavailableError(
-                f"The local model is not loaded{why}.",
-                fix="Ask again in a few seconds; if it stays so, set FOOTNOTE_RUNTIME=llama.cpp.",
-            )
-        return self._loaded
+        loaded = self._loaded
+        if loaded is not None:
+            return loaded
+        if isinstance(self._failure, ModelUnavailableError):
+            raise self._failure
+        why = f": {self._failure}" if self._failure else ""
+        raise ModelUnavailableError(
+            f"The local model is not loaded{why}.",
+            fix="Ask again in a few seconds; if it stays so, set FOOTNOTE_RUNTIME=llama.cpp.",
+        ) from self._failure
 
     def _build(self, loaded: Loaded, **options: Any) -> BaseChatModel:
         return CompiledChatModel(

@@ -10,6 +10,8 @@ once.
 
 from __future__ import annotations
 
+import errno
+import json
 import logging
 import os
 import shutil
@@ -40,6 +42,8 @@ ROPE_BASE = "rope_base"
 ARCHITECTURE = "qwen2"
 FULL = 127.0
 """What the largest weight of a row becomes."""
+ROWS = 2048
+"""So many of a matrix's rows are in memory as they are, for each core."""
 
 
 def folder_of(name: str, digest: str, cache: Path) -> Path:
@@ -57,24 +61,33 @@ def convert(model: Path, digest: str, cache: Path, progress: Progress) -> Path:
     target = folder_of(model.stem, digest, cache)
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock"):
-        if target.exists():  # another process made it meanwhile
-            return target
-        work = target.with_name(f"{target.name}.partial")
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        try:
-            _write(model, work, progress)
-            work.replace(target)
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            shutil.rmtree(work, ignore_errors=True)
-            raise ModelUnavailableError(
-                f"{model.name} cannot be converted for OpenVINO: {error}",
-                fix=f"Make room in {cache}, which needs twice the model's size, or set "
-                "FOOTNOTE_RUNTIME=llama.cpp.",
-            ) from error
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{target}.lock"):
+            if not target.exists():  # another process may have made it meanwhile
+                _replace(target, model, progress)
+    except Exception as error:  # OpenVINO's, gguf's and tokenizers' own, a disk's; all are told
+        raise ModelUnavailableError(
+            f"{model.name} cannot be converted for OpenVINO: {error}",
+            fix=f"Make room in {cache}, which needs twice the model's size, or set "
+            "FOOTNOTE_RUNTIME=llama.cpp.",
+        ) from error
     return target
+
+
+def _replace(target: Path, model: Path, progress: Progress) -> None:
+    """Write beside the target, and move it there when it is whole and on the disk."""
+    work = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        _write(model, work, progress)
+        for path in work.iterdir():
+            with path.open("rb") as written:
+                os.fsync(written.fileno())
+        work.replace(target)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _write(model: Path, work: Path, progress: Progress) -> None:
@@ -83,9 +96,16 @@ def _write(model: Path, work: Path, progress: Progress) -> None:
     from transformers import AutoTokenizer  # noqa: PLC0415  two seconds
 
     reader = GGUFReader(model)
+    needed = sum(int(tensor.n_elements) for tensor in reader.tensors)
+    free = shutil.disk_usage(work).free
+    if free < needed:  # OpenVINO would say that a stream failed, after half a minute
+        raise OSError(errno.ENOSPC, f"{needed:,} bytes are needed and {free:,} are free")
     openvino.save_model(_build(reader, model.name, progress), work / GRAPH, compress_to_fp16=False)
     tokenizer = AutoTokenizer.from_pretrained(model.parent, gguf_file=model.name)
-    tokenizer.backend_tokenizer.save(str(work / TOKENS))
+    written = json.loads(tokenizer.backend_tokenizer.to_str())
+    for token in written["added_tokens"]:
+        token["special"] = True  # so that a text that spells one is only text
+    (work / TOKENS).write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,21 +264,25 @@ class _Weights:
 
     def _quantize(self, name: str) -> tuple[Any, Any]:
         """Give the nearest whole numbers [rows, columns] and the rows' scales [rows, 1]."""
-        parts = np.array_split(np.arange(len(self.tensors[name].data)), os.cpu_count() or 1)
-        with ThreadPoolExecutor(len(parts)) as executor:
-            done = list(executor.map(lambda part: self._quantize_rows(name, part), parts))
-        self._tell(name)
-        wholes, scales = zip(*done, strict=True)
-        return np.concatenate(wholes), np.concatenate(scales)
-
-    def _quantize_rows(self, name: str, rows: Any) -> tuple[Any, Any]:
         from gguf import dequantize  # noqa: PLC0415
 
         tensor = self.tensors[name]
-        values = dequantize(tensor.data[rows[0] : rows[-1] + 1], tensor.tensor_type)
-        scale = np.abs(values).max(axis=1, keepdims=True) / FULL
-        scale[scale == 0] = 1.0
-        return np.rint(values / scale).astype(np.int8), scale.astype(np.float32)
+        columns, rows = (int(size) for size in tensor.shape)  # GGUF names the inner one first
+        whole = np.empty((rows, columns), np.int8)
+        scale = np.empty((rows, 1), np.float32)
+
+        def fill(first: int) -> None:
+            part = slice(first, first + ROWS)
+            values = dequantize(tensor.data[part], tensor.tensor_type)
+            largest = np.abs(values).max(axis=1, keepdims=True)
+            scale[part] = np.where(largest == 0, 1.0, largest / FULL)
+            values = values / scale[part]
+            whole[part] = np.rint(values, out=values)
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as executor:
+            list(executor.map(fill, range(0, rows, ROWS)))
+        self._tell(name)
+        return whole, scale
 
     def _read(self, name: str) -> Any:
         from gguf import dequantize  # noqa: PLC0415

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 AHEAD = 7
 """How many tokens are guessed: eight at once take little longer than one."""
+AT_ONCE = 512
+"""How many tokens of a prompt are read in one pass: the memory of one grows with their square."""
 CONVERSATIONS = 4
 """How many beginnings are remembered: one for each kind of prompt, and one to spare."""
 SHARED = 32
@@ -85,8 +87,8 @@ class Decoder(Generic[R]):
     def reply(self, prompt: Sequence[int], manner: Manner) -> Iterator[Choice]:
         """Give the reply's tokens as they are chosen; `prompt` has at least one."""
         past = self._recall(prompt, adapted=manner.adapted)
-        fed = list(prompt[past.length :])
-        scores, past = self._read(fed, past, 1, manner)
+        for first in range(past.length, len(prompt), AT_ONCE):
+            scores, past = self._read(prompt[first : first + AT_ONCE], past, 1, manner)
         self._remember(prompt, past, adapted=manner.adapted)
         tokens = list(prompt)
         guesses: list[int] = []

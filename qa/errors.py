@@ -62,7 +62,7 @@ class ModelSettingError(ModelError):
 class ModelUnavailableError(ModelError):
     """The language model did not answer."""
 
-    fix = "Ask again in a few seconds; the local model restarts by itself."
+    fix = "Ask again in a few seconds."
 
 
 class ModelBusyError(ModelError):

@@ -26,6 +26,7 @@ from api.terminal import (
 )
 from index.errors import DocumentTooLargeError, UndecodableTextError
 from index.library import Upload
+from qa.bootstrap import needed_weights
 from qa.settings import Settings
 
 Capture = pytest.CaptureFixture[str]
@@ -227,7 +228,7 @@ def test_weights_that_are_here_are_not_fetched(
 ) -> None:
     monkeypatch.setattr(terminal, "find", lambda weights, cache: cache / weights.name)
     monkeypatch.setattr(terminal, "ensure", lambda *_: pytest.fail("it was fetched"))
-    settings = Settings(cache=tmp_path)
+    settings = Settings(cache=tmp_path, runtime="llama.cpp")
 
     assert len(fetch_weights(settings)) == 2
     (embedder,) = fetch_weights(settings, language_model=False)
@@ -247,7 +248,26 @@ def test_weights_that_are_missing_are_fetched_with_progress(
 
     monkeypatch.setattr(terminal, "find", lambda _weights, _cache: None)
     monkeypatch.setattr(terminal, "ensure", ensure)
-    folders = fetch_weights(Settings(cache=tmp_path))
+    folders = fetch_weights(Settings(cache=tmp_path, runtime="llama.cpp"))
 
     assert [f.name for f in folders] == fetched
     assert len(fetched) == 2
+
+
+def test_only_the_language_model_is_made_ready_for_its_runtime_with_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared: list[str] = []
+
+    def prepare(_: Settings, weights: Any, progress: Any) -> None:
+        prepared.append(weights.name)
+        progress(weights.main, 1, 2)
+
+    monkeypatch.setattr(terminal, "find", lambda weights, cache: cache / weights.name)
+    monkeypatch.setattr("qa.bootstrap.prepare_local", prepare)
+    settings = Settings(cache=tmp_path)
+    fetch_weights(settings, language_model=False)
+    assert not prepared
+    fetch_weights(settings)
+    assert prepared == [needed_weights(settings)[-1].name]
+    assert "converting for this processor" in capsys.readouterr().err

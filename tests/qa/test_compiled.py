@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -243,24 +244,42 @@ def test_what_an_interrupted_conversion_left_is_made_anew(model: Path, tmp_path:
     assert not half.exists()
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(
+def test_a_full_disk_is_told_before_anything_is_done(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("openvino.save_model", full)
-    with pytest.raises(ModelUnavailableError, match="No space left on device"):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr("openvino.save_model", lambda *_, **__: pytest.fail("it was written"))
+    with pytest.raises(ModelUnavailableError, match="1,000 are free"):
         convert(model, DIGEST, tmp_path, lambda *_: None)
     assert not [p for p in (tmp_path / "openvino").iterdir() if p.is_dir()]
 
 
-def test_a_folder_that_lost_its_graph_cannot_be_loaded(folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_written_leaves_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    monkeypatch.setattr("openvino.save_model", fail)
+    with pytest.raises(ModelUnavailableError, match="iostream error"):
+        convert(model, DIGEST, tmp_path, lambda *_: None)
+    assert not [p for p in (tmp_path / "openvino").iterdir() if p.is_dir()]
+
+
+def test_a_cache_that_cannot_be_written_is_told(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    with pytest.raises(ModelUnavailableError, match="cannot be converted"):
+        convert(model, DIGEST, tmp_path / "cache", lambda *_: None)
+
+
+@pytest.mark.parametrize("part", [GRAPH, "model.bin", TOKENS])
+def test_a_damaged_folder_is_named_with_what_to_do(folder: Path, tmp_path: Path, part: str) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(folder, broken)
-    (broken / GRAPH).unlink()
-    with pytest.raises(RuntimeError):
+    (broken / part).write_bytes((broken / part).read_bytes()[:100])
+    with pytest.raises(ModelUnavailableError, match=str(broken)) as raised:
         load(broken, adapter=None, threads=1)
+    assert "Delete that folder" in raised.value.fix
 
 
 def test_text_cannot_hold_a_control_token(loaded: Loaded) -> None:

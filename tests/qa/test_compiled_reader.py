@@ -29,6 +29,9 @@ class Spelling:
     def __init__(self, chat: Chat, text: str, *, doubt: str | None = None) -> None:
         self.chat, self.text, self.doubt = chat, text, doubt
         self.asked: list[tuple[list[int], Manner]] = []
+        self.told = 0
+        self.stops_at: int | None = None
+        self.stopped, self.goes_on = threading.Event(), threading.Event()
 
     def reply(self, prompt: Sequence[int], manner: Manner) -> Iterator[Choice]:
         """Give each byte with a chance of a half, beside the token that is doubted for."""
@@ -38,12 +41,15 @@ class Spelling:
             top = [(token, -0.7)]
             if self.doubt:
                 top.append((self.chat.spell_out(self.doubt)[0], -1.4))
+            self.told += 1
+            if self.told == self.stops_at:
+                self.stopped.set()
+                assert self.goes_on.wait(20)
             yield Choice(token, -0.7, tuple(top[: manner.top]))
 
 
-@pytest.fixture(scope="module")
-def chat() -> Chat:
-    """Give a vocabulary of bytes, a few words and the control tokens."""
+def make_vocabulary() -> str:
+    """Make a vocabulary of bytes, a few words and the control tokens."""
     letters = sorted(ByteLevel.alphabet())
     words = ["ye", "yes", "no", "NO", "NOT"]
     vocabulary = {letter: n for n, letter in enumerate([*letters, *words])}
@@ -52,7 +58,16 @@ def chat() -> Chat:
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     tokenizer.decoder = Bytes()
     tokenizer.add_special_tokens([AddedToken(control, special=True) for control in (START, END)])
-    return Chat(tokenizer)
+    return tokenizer.to_str()
+
+
+VOCABULARY = make_vocabulary()
+
+
+@pytest.fixture(scope="module")
+def chat() -> Chat:
+    """Give a conversation's way to tokens and back."""
+    return Chat(Tokenizer.from_str(VOCABULARY))
 
 
 def build(spelling: Spelling, **options: object) -> CompiledReader:
@@ -145,15 +160,69 @@ def test_a_reply_that_takes_too_long_is_broken_off(chat: Chat) -> None:
         ask(model)
 
 
-def test_a_model_that_cannot_be_loaded_is_unavailable() -> None:
+@pytest.mark.parametrize("kind", [RuntimeError, KeyError, Exception])
+def test_a_model_that_cannot_be_loaded_is_unavailable_and_says_why(kind: type[Exception]) -> None:
     def fail() -> Loaded:
-        raise RuntimeError("no graph here")
+        raise kind("no graph here")
 
     reader = CompiledReader("small", fail, window=400, timeout=20.0)
     with pytest.raises(ModelUnavailableError, match="no graph here") as raised:
         asyncio.run(reader.chat())
     assert "FOOTNOTE_RUNTIME=llama.cpp" in raised.value.fix
     assert not reader.ready
+
+
+def test_what_says_itself_what_to_do_is_passed_on() -> None:
+    def fail() -> Loaded:
+        raise ModelUnavailableError("It is broken.", fix="Delete it.")
+
+    with pytest.raises(ModelUnavailableError, match="It is broken") as raised:
+        asyncio.run(CompiledReader("small", fail, window=400, timeout=20.0).chat())
+    assert raised.value.fix == "Delete it."
+
+
+def test_closing_while_it_loads_waits_and_keeps_nothing(chat: Chat) -> None:
+    loads, may_load = threading.Event(), threading.Event()
+
+    def load() -> Loaded:
+        loads.set()
+        assert may_load.wait(20)
+        return Loaded(Spelling(chat, "Ruth"), chat)  # type: ignore[arg-type]  # it only replies
+
+    reader = CompiledReader("small", load, window=400, timeout=20.0)
+    assert loads.wait(20)
+    closing = threading.Thread(target=reader.close)
+    closing.start()
+    with pytest.raises(ModelUnavailableError, match="not loaded"):
+        asyncio.run(reader.chat())
+    may_load.set()
+    closing.join(20)
+    assert not closing.is_alive()
+    assert not reader.ready
+
+
+def test_a_reply_ends_where_a_text_ends_too(chat: Chat) -> None:
+    assert chat.ends == {chat.end}, "a vocabulary that knows no end of text"
+    tokenizer = Tokenizer.from_str(VOCABULARY)
+    tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True)])
+    assert Chat(tokenizer).ends == {chat.end, tokenizer.token_to_id("<|endoftext|>")}
+
+
+def test_a_reply_that_is_not_waited_for_any_more_is_not_made(chat: Chat) -> None:
+    spelling = Spelling(chat, "x" * 60)
+    spelling.stops_at = 3
+    model = asyncio.run(build(spelling).chat())
+
+    async def give_up() -> None:
+        asked = asyncio.ensure_future(model.ainvoke(ASKED))
+        assert await asyncio.to_thread(spelling.stopped.wait, 20)
+        asked.cancel()
+        spelling.goes_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+    asyncio.run(give_up())
+    assert spelling.told == 3
 
 
 def test_a_question_waits_for_the_model_to_load(chat: Chat) -> None:

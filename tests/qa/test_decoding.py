@@ -13,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from qa.decoding import AHEAD, SHARED, Choice, Decoder, Manner, choose, count_shared, guess_ahead
+from qa.decoding import (
+    AHEAD,
+    AT_ONCE,
+    CONVERSATIONS,
+    SHARED,
+    Choice,
+    Decoder,
+    Manner,
+    choose,
+    count_shared,
+    guess_ahead,
+)
 
 VOCABULARY = 12
 END = 0
@@ -118,12 +129,18 @@ def test_each_kind_of_prompt_keeps_its_beginning() -> None:
     model = Scripted(lambda _: END)
     decoder = Decoder(model)
     other = LONG[::-1]
-    for question in (5, 6, 7, 8, 9):
-        list(decoder.reply([*LONG, question], manner()))
     list(decoder.reply([*other, 5], manner()))
-    list(decoder.reply([*LONG, 10], manner()))
+    for question in range(4, 4 + CONVERSATIONS + 1):
+        list(decoder.reply([*LONG, question], manner()))
     list(decoder.reply([*other, 6], manner()))
-    assert model.read[-3:] == [(*other, 5), (10,), (6,)]
+    assert model.read[-1] == (6,)
+
+
+def test_a_long_prompt_is_read_in_pieces() -> None:
+    model = Scripted(lambda before: len(before) % VOCABULARY)
+    prompt = [1] * (2 * AT_ONCE + 5)
+    assert reply(model, prompt, manner(limit=1)) == [len(prompt) % VOCABULARY]
+    assert [len(piece) for piece in model.read] == [AT_ONCE, AT_ONCE, 5]
 
 
 def test_a_reply_that_nobody_waits_for_leaves_the_next_one_right() -> None:
