@@ -149,26 +149,27 @@ def _is_right(question: Question, text: str, cited: Sequence[tuple[str, int, int
 def _fit_all(runs: Sequence[Path], *, write: bool) -> None:
     sets = {run.stem: [_read(json.loads(line)) for line in _lines(run)] for run in runs}
     told = [case for cases in sets.values() for case in cases if case.features]
-    right = np.array([case.right for case in told], dtype=float)
     # What a risk accepts is a choice, made from these figures by hand; it stays as it is written.
     fitted: dict[str, Any] = json.loads(WEIGHTS.read_text(encoding="utf-8"))
-    about = (
-        f"from {len(told)} answers to {', '.join(sets)}; benchmarks/fit_confidence.py, "
-        f"{datetime.now(UTC).date()}"
-    )
     chances: dict[str, Rows] = {}
     for name, columns in FEATURES.items():
-        if ("stated" in columns) != ("stated" in told[0].features):
+        known = np.array([_is_known_by(name, case) for case in told])
+        if not known.any():
             continue  # of another kind of reader than the one that was asked
-        rows = np.array([[case.features[c] for c in columns] for case in told])
+        cases = [case for case, is_one in zip(told, known, strict=True) if is_one]
+        right = np.array([case.right for case in cases], dtype=float)
+        rows = np.array([[case.features[c] for c in columns] for case in cases])
         bias, weights = fit(rows, right)
         fitted[name] = {
-            "about": about,
+            "about": f"from {len(cases)} answers to {', '.join(sets)}; "
+            f"benchmarks/fit_confidence.py, {datetime.now(UTC).date()}",
             "bias": round(bias, 4),
             "weights": {c: round(float(w), 4) for c, w in zip(columns, weights, strict=True)},
         }
-        chances[name] = _hold_out(rows, right, [case.document for case in told])
-        print(f"{name}: {len(told)} answers, AUC held out {auc(right, chances[name]):.3f}")
+        chances[name] = np.full(len(told), np.nan)
+        chances[name][known] = _hold_out(rows, right, [case.document for case in cases])
+        held_out = auc(right, chances[name][known])
+        print(f"{name}: {len(cases)} answers, AUC held out {held_out:.3f}")
         for column, weight in fitted[name]["weights"].items():
             print(f"  {column:12} {weight:8.3f}")
     place = {id(case): n for n, case in enumerate(told)}
@@ -180,6 +181,14 @@ def _fit_all(runs: Sequence[Path], *, write: bool) -> None:
     if write:
         WEIGHTS.write_text(json.dumps(fitted, indent=2) + "\n")
         print(f"written: {WEIGHTS}")
+
+
+def _is_known_by(name: str, case: Case) -> bool:
+    """Say whether a case is one of those that a set of weights is for."""
+    if "similarity" in case.features:
+        return name == "quoted"
+    trained = "stated" in case.features
+    return name != "quoted" and trained == ("stated" in FEATURES[name])
 
 
 def _hold_out(rows: Rows, right: Rows, documents: Sequence[str]) -> Rows:
@@ -199,7 +208,8 @@ def _conclude(chances: dict[str, Rows], least: float) -> Rows:
     first = chances["trained"]
     below, above = DOUBT
     in_doubt = (first - least >= below) & (first - least < above) & (least > 0)
-    return np.where(in_doubt, chances["reconsidered"], first)
+    phrases = np.where(in_doubt, chances["reconsidered"], first)
+    return np.where(np.isnan(phrases), chances["quoted"], phrases)
 
 
 def fit(rows: Rows, right: Rows) -> tuple[float, Rows]:

@@ -240,7 +240,7 @@ async def _check(
     drafted: Draft, word: Word, turn: Turn, reader: Reader, least: float
 ) -> Assent | None:
     """Ask the reader whether the cited sentences say its answer, where that is still in doubt."""
-    if drafted.refusal is not None or not is_in_doubt(weigh(turn, drafted.claims, word), least):
+    if drafted.refusal is not None or not is_in_doubt(weigh(turn, drafted, word), least):
         return None
     cited = {n for claim in drafted.claims for n in claim.numbers}
     quotes = [e.text for e in turn.evidence if e.number in cited]
@@ -250,7 +250,7 @@ async def _check(
 
 
 def _is_worth_others(drafted: Draft, turn: Turn, word: Word, least: float) -> bool:
-    return drafted.refusal is None and estimate(weigh(turn, drafted.claims, word)) >= least
+    return drafted.refusal is None and estimate(weigh(turn, drafted, word)) >= least
 
 
 async def _read_others(

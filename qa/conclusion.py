@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from index.types import Hit
@@ -71,11 +70,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A reply as far as its words alone tell: its claims, tied to evidence, or why it is none."""
+    """A reply as far as its words alone tell: its claims, tied to evidence, or why it is none.
+
+    `quoted` says that the reply was numbers of sentences, and its text is those sentences.
+    """
 
     parsed: Parsed
     claims: tuple[Claim, ...]
     refusal: Refusal | None
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +156,15 @@ class Shown:
 def draft(turn: Turn, raw: str) -> Draft:
     """Resolve the markers of a model's text and verify it, without asking anybody."""
     reply = complete(raw.strip(), turn.evidence)
-    parsed = quote_whole(reply, turn.evidence) or parse_markers(reply, len(turn.evidence))
+    whole = quote_whole(reply, turn.evidence)
+    parsed = whole or parse_markers(reply, len(turn.evidence))
     claims = ground(parsed, turn.question, turn.evidence)
     refusal = turn.refusal
     if refusal is None and says_not_stated(parsed.text):
         refusal = Refusal(RefusalCode.NOT_STATED, "The documents found do not say.")
     if refusal is None:
         refusal = check_answer(turn.question, parsed.text, claims, turn.evidence)
-    return Draft(parsed, claims, refusal)
+    return Draft(parsed, claims, refusal, quoted=whole is not None)
 
 
 def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event, ...]:
@@ -174,7 +178,7 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
     confidence = 0.0
     disagreement = False
     if refusal is None:
-        features = weigh(turn, claims, shown.word)
+        features = weigh(turn, drafted, shown.word)
         confidence = estimate(features)
         if shown.word and confidence < least:
             refusal = Refusal(
@@ -209,15 +213,17 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
 
 
 def _is_sure(rival: Rival, least: float) -> bool:
-    confidence = estimate(weigh(rival.turn, rival.drafted.claims, rival.word))
+    confidence = estimate(weigh(rival.turn, rival.drafted, rival.word))
     return confidence >= max(least, threshold("strict"))
 
 
-def weigh(turn: Turn, claims: Sequence[Claim], word: Word) -> Features:
+def weigh(turn: Turn, drafted: Draft, word: Word) -> Features:
     """Give what the confidence of a draft's claims is estimated from."""
-    features = measure(turn.question, turn.evidence, claims)
+    features = measure(turn.question, turn.evidence, drafted.claims)
     if word.certainty is not None:
         features |= {"stated": word.certainty.stated, "least": word.certainty.least}
+        if drafted.quoted:
+            features |= {"similarity": max((hit.similarity for hit in turn.hits), default=0.0)}
     if word.assent is not None:
         features |= {"check": word.assent.log_odds}
     return features

@@ -1,10 +1,11 @@
 """How likely is an answer right? A small logistic model over named features. Pure.
 
 Its weights stand in `confidence.json`, which `benchmarks/fit_confidence.py` fits on question sets
-that have unanswerable questions too; the thresholds of a risk stand there as well. There are four
-sets of weights: for the reader that was trained to say when it is not stated (`trained`), and for
-what it says when it is asked whether the cited sentences say just that (`reconsidered`); for one
-that was not trained and is asked so (`checked`), and for others.
+that have unanswerable questions too; the thresholds of a risk stand there as well. There are five
+sets of weights: for the sentences that a reader which was trained for it replied with (`quoted`);
+for its phrases (`trained`), and for those when it was also asked whether the cited sentences say
+just that (`reconsidered`); for a reader that was not trained and is asked so (`checked`), and for
+others.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ WEIGHTS = Path(__file__).with_name("confidence.json")
 
 WORDS = ("held", "numbers", "negation")
 FEATURES = {
+    "quoted": ("stated", "similarity"),
     "reconsidered": ("numbers", "negation", "stated", "least", "check"),
     "trained": ("numbers", "negation", "stated", "least"),
     "checked": (*WORDS, "check"),
@@ -36,7 +38,9 @@ FEATURES = {
 `held`: the share of the question's words that stand in what was read. `numbers`: how many of the
 question's stand in no cited sentence; `negation`: 1 where the question negates and they do not.
 `check`: the log-odds of yes, when the model is asked whether the sentences say just this. `stated`
-and `least`: the `Certainty` of a trained reader.
+and `least`: the `Certainty` of a trained reader. `similarity`: the highest cosine of the question
+and a passage found, known of a reply that is whole sentences: a question that wants an explanation
+is near to a text that has one, while a short answer's question is as near to a text without it.
 """
 
 DOUBT = (-0.1, 0.1)
@@ -89,9 +93,14 @@ def estimate(features: Features) -> float:
 
 
 def is_in_doubt(features: Features, least: float) -> bool:
-    """Say whether a second look may decide: always where the first tells nothing of itself."""
+    """Say whether a second look may decide: always where the first tells nothing of itself.
+
+    Of whole sentences it tells nothing new.
+    """
     if "stated" not in features:
         return True
+    if "similarity" in features:
+        return False
     below, above = DOUBT
     return least > 0 and below <= estimate(features) - least < above
 

@@ -561,7 +561,7 @@ def test_a_trained_reader_is_asked_again_only_where_it_is_in_doubt(
     service = build_service(Settings(home=tmp_path), library=seed_library, reader=reader)
     first = given(service, explain=True, risk="open")
     assert reader.seen == []
-    assert "check" not in first.features
+    assert not {"check", "similarity"} & first.features.keys()
     accepted = 1 - first.confidence
     for far in (0.3, -0.3):
         given(service, risk=min(1.0, max(0.0, accepted + far)))
@@ -577,13 +577,14 @@ def test_sentences_that_a_trained_reader_names_are_told_and_cited_whole(
     service = trained(seed_library, tmp_path, "[2] [3]", 0.999, 0.9)
 
     async def stream() -> list[Event]:
-        asked = Ask(INVEST, "default")
+        asked = Ask(INVEST, "default", risk="open", explain=True)
         return [e async for events in service.chain.astream(asked) for e in events]
 
     events = asyncio.run(stream())
     told = last_answer(events)
     assert told.answered
     assert told.text == shown_text(events)
+    assert told.features["similarity"] == max(hit.similarity for hit in told.passages)
     assert len(told.citations) == 2
     for citation in told.citations:
         claim = told.text[citation.answer_start : citation.answer_end]

@@ -89,6 +89,15 @@ def test_the_chances_of_a_trained_reader_count_where_it_tells_them() -> None:
     assert estimate({**plain, "stated": 8.0, "least": -5.0}) < sure
 
 
+def test_whole_sentences_are_believed_the_more_the_nearer_a_passage_is() -> None:
+    told = {**features("Why was the bridge opened?"), "stated": 1.0, "least": -0.5}
+    near, far = ({**told, "similarity": similarity} for similarity in (0.7, 0.2))
+    assert estimate(far) < estimate(near)
+    assert estimate({**near, "stated": -3.0}) < estimate(near)
+    assert estimate({**near, "least": -9.0}) == estimate(near), "code wrote the words, not it"
+    assert not is_in_doubt(near, estimate(near))
+
+
 def test_a_second_look_is_wanted_near_what_is_accepted_and_nowhere_else() -> None:
     plain = features("Who opened the bridge?")
     told = {**plain, "stated": 1.0, "least": -0.5}
