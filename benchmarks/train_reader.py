@@ -6,7 +6,7 @@
     python benchmarks/train_reader.py write WORK
 
 A second round goes on from the first with other questions: `examples ... --skip 1000`, then
-`train WORK --start FIRST/reader.safetensors --rate 2.5e-4`. What ships was trained in two rounds.
+`train WORK --start qa/reader.gguf --rate 2.5e-4`. What ships was trained in two rounds.
 
 `examples` looks every tune question up as the service does, and notes what a perfect reader would
 reply to the sentences that it would be shown: a phrase of them, their numbers where the gold answer
@@ -412,10 +412,12 @@ def _schedule(step: int, total: int) -> float:
 
 
 def _load_adapter(adapted: dict[str, Adapted], path: Path) -> None:
-    kept = load_file(path)
-    for name, layer in adapted.items():
-        layer.a.data.copy_(kept[f"{name}.a"])
-        layer.b.data.copy_(kept[f"{name}.b"])
+    kept = {tensor.name: np.array(tensor.data) for tensor in gguf.GGUFReader(path).tensors}
+    for key, layer in adapted.items():
+        number, name = key.split(".")
+        matrix = f"blk.{number}.{NAMES[name]}.weight"
+        layer.a.data.copy_(torch.from_numpy(kept[f"{matrix}.lora_a"]))
+        layer.b.data.copy_(torch.from_numpy(kept[f"{matrix}.lora_b"]))
 
 
 def _save_adapter(adapted: dict[str, Adapted], path: Path) -> None:
