@@ -183,11 +183,12 @@ def prepare_local(
 
 
 def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> Reader:
+    model = ensure(weights, settings.cache_path, progress) / weights.main
     adapter = ADAPTERS.get(weights.name)
     profile = TRAINED if adapter else SMALL
     folder = prepare_local(settings, weights, progress)
     if folder is None:
-        return _llama_reader(settings, weights, adapter, profile)
+        return _llama_reader(settings, weights.name, model, adapter, profile)
     from qa.compiled_reader import CompiledReader, load  # noqa: PLC0415  LangChain takes a second
 
     return CompiledReader(
@@ -200,7 +201,7 @@ def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> R
 
 
 def _llama_reader(
-    settings: Settings, weights: Weights, adapter: Path | None, profile: Profile
+    settings: Settings, name: str, model: Path, adapter: Path | None, profile: Profile
 ) -> Reader:
     from qa.llama import LlamaOptions, LlamaServer  # noqa: PLC0415
     from qa.models import LocalReader  # noqa: PLC0415  LangChain takes a second
@@ -209,8 +210,8 @@ def _llama_reader(
     runtime = find_runtime(settings.llama_server)
     settings.home_path.mkdir(parents=True, exist_ok=True)
     options = LlamaOptions(
-        model=ensure(weights, settings.cache_path) / weights.main,
-        alias=weights.name,
+        model=model,
+        alias=name,
         log=settings.home_path / "model.log",
         threads=settings.threads,
         context=settings.context_tokens,
@@ -220,7 +221,7 @@ def _llama_reader(
     server = LlamaServer(options)
     server.start()
     return LocalReader(
-        weights.name,
+        name,
         server,
         profile=profile,
         timeout=settings.model_timeout,

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from openvino import Model
 
     from qa.weights import Progress
-
-logger = logging.getLogger(__name__)
 
 FORMAT = 1
 """Written into the folder's name: a change of the graph makes a new folder."""
