@@ -8,7 +8,7 @@ estimated from; it goes on where it stopped. `fit` fits the logistic model of th
 runs have, and leaves the others as they are, by Newton's method with an L2 penalty on the
 standardised weights; the figures are cross-validated: an answer is judged by weights that were
 fitted without its document. A trained reader is asked what it was not trained on: `held-*.jsonl`
-of `benchmarks/train_reader.py examples`.
+of `benchmarks/reader_examples.py`.
 """
 
 from __future__ import annotations

@@ -224,16 +224,18 @@ async def _flatten(groups: AsyncIterator[Pieces]) -> AsyncIterator[Piece]:
 async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage | Certainty]:
     build = BUILDERS[reader.profile.style]
     chances = TokenChances()
+    # Another model's chances are told on another scale than the one that the weights are for.
+    is_trained = reader.profile.style == "trained"
     with _translated(reader.name):
         model = await reader.answering()
         async for chunk in model.astream(build(turn.question, turn.evidence)):
-            yield visible(str(chunk.text))
             chances.add(chunk.response_metadata)
+            # Before the text, because it decides whether the text may be shown already.
+            if is_trained and (certainty := chances.weigh()):
+                yield certainty
+            yield visible(str(chunk.text))
             if told := chunk.usage_metadata:
                 yield Usage(told["input_tokens"], told["output_tokens"])
-    # Another model's chances are told on another scale than the one that the weights are for.
-    if reader.profile.style == "trained" and (certainty := chances.weigh()):
-        yield certainty
 
 
 async def _check(

@@ -37,6 +37,9 @@ from qa.types import (
 )
 from qa.verify import check_answer
 
+NOT_SAID = Refusal(RefusalCode.NOT_STATED, "The documents found do not say.")
+UNSURE = Refusal(RefusalCode.UNCERTAIN, "No passage found clearly answers this.")
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -48,6 +51,11 @@ class Word:
     def __bool__(self) -> bool:
         """Say whether it says anything."""
         return self.certainty is not None or self.assent is not None
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the reader would rather have said that nothing is stated."""
+        return self.certainty is not None and self.certainty.stated <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,8 @@ class Rival:
 class Shown:
     """What of a model's text may be shown while it is still being written.
 
-    Markers are taken out, and nothing is shown that may yet turn out to be the refusal's words.
+    Markers are taken out, and nothing is shown that may yet turn out to be the refusal's words, or
+    that a reader had to be pressed to say: that waits for its second look.
     """
 
     def __init__(self) -> None:
@@ -113,6 +122,8 @@ class Shown:
         self.raw += piece
         if self.first is None and self.raw.strip():
             self.first = time.perf_counter()
+        if self.word.pressed:
+            return ""
         self._held += piece
         begun = self.raw.lstrip().upper()
         if NOT_STATED.startswith(begun) or begun.startswith(NOT_STATED):
@@ -135,7 +146,7 @@ class Shown:
     def finish(self) -> str:
         """Give what was still held back, where it turned out to be text."""
         rest, self._held = self._held, ""
-        if says_not_stated(self.raw):
+        if says_not_stated(self.raw) or self.word.pressed:
             return ""
         return self._send(MARKER.sub("", rest)).rstrip()
 
@@ -161,7 +172,7 @@ def draft(turn: Turn, raw: str) -> Draft:
     claims = ground(parsed, turn.question, turn.evidence)
     refusal = turn.refusal
     if refusal is None and says_not_stated(parsed.text):
-        refusal = Refusal(RefusalCode.NOT_STATED, "The documents found do not say.")
+        refusal = NOT_SAID
     if refusal is None:
         refusal = check_answer(turn.question, parsed.text, claims, turn.evidence)
     return Draft(parsed, claims, refusal, quoted=whole is not None)
@@ -181,10 +192,7 @@ def conclude(turn: Turn, shown: Shown, model: str, least: float) -> tuple[Event,
         features = weigh(turn, drafted, shown.word)
         confidence = estimate(features)
         if shown.word and confidence < least:
-            refusal = Refusal(
-                RefusalCode.UNCERTAIN,
-                "No passage found clearly answers this.",
-            )
+            refusal = NOT_SAID if shown.word.pressed else UNSURE
     rival = shown.rival
     if refusal is None and rival is not None and _is_sure(rival, least):
         parsed, claims = join(parsed, claims, rival.drafted.parsed, rival.drafted.claims)

@@ -41,6 +41,7 @@ from qa.types import (
     Refusal,
     RefusalCode,
     Refused,
+    Risk,
     Started,
     Token,
     Usage,
@@ -533,7 +534,7 @@ def test_a_trained_reader_is_sure_by_its_own_tokens(seed_library: Library, tmp_p
     assert sure.features["stated"] == pytest.approx(math.log(0.999 / 0.001), abs=0.01)
     assert sure.features["least"] == pytest.approx(math.log(0.9))
     assert "check" not in sure.features
-    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.01, 0.2)
+    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.6, 0.01)
     doubted = given(service)
     assert doubted.refusal is not None
     assert doubted.refusal.code is RefusalCode.UNCERTAIN
@@ -569,6 +570,25 @@ def test_a_trained_reader_is_asked_again_only_where_it_is_in_doubt(
     again = given(service, explain=True, risk=accepted)
     assert len(reader.seen) == 1
     assert again.features["check"] == 3.0
+
+
+def test_what_a_trained_reader_was_pressed_to_say_is_shown_only_when_it_is_believed(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.01, 0.2)
+
+    async def stream(risk: Risk) -> list[Event]:
+        asked = Ask(INVEST, "default", risk=risk)
+        return [e async for events in service.chain.astream(asked) for e in events]
+
+    refused = asyncio.run(stream("strict"))
+    assert shown_text(refused) == ""
+    told = last_answer(refused)
+    assert told.refusal is not None
+    assert told.refusal.code is RefusalCode.NOT_STATED
+    assert told.confidence > 0
+    given_all_the_same = asyncio.run(stream("open"))
+    assert shown_text(given_all_the_same) == last_answer(given_all_the_same).text != ""
 
 
 def test_sentences_that_a_trained_reader_names_are_told_and_cited_whole(
