@@ -28,7 +28,7 @@ from index.ingest import Progress as IngestProgress
 from index.library import Upload
 from index.load import LOADERS
 from qa.settings import Settings
-from qa.weights import ensure, find
+from qa.weights import EMBEDDERS, ensure, find
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -50,13 +50,14 @@ def spinner(what: str) -> Iterator[Status]:
 def fetch_weights(settings: Settings, *, language_model: bool = True) -> list[Path]:
     """Fetch what is missing of the models with a progress bar; give their folders.
 
-    The language model is also made ready for what runs it.
+    The language model, which is also made ready for what runs it, and what verifies its answers
+    can be left out.
     """
     from qa.bootstrap import needed_weights  # noqa: PLC0415  numpy
 
     folders = []
     for weights in needed_weights(settings):
-        if weights.main and not language_model:
+        if not language_model and weights not in EMBEDDERS.values():
             continue
         folder = find(weights, settings.cache_path)
         folders.append(folder or _fetch(weights, settings.cache_path))

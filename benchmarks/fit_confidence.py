@@ -31,12 +31,10 @@ from api.terminal import fetch_weights
 from index.library import Library, Upload
 from qa.bootstrap import build_library, build_service
 from qa.chain import answer
-from qa.confidence import DOUBT, FEATURES, WEIGHTS
+from qa.confidence import FEATURES, WEIGHTS
 from qa.evaluation.answers import containment, token_f1, word_count
 from qa.evaluation.questions import read_documents, read_questions
 from qa.evaluation.types import Question
-from qa.models import Reader
-from qa.prompts import check_messages
 from qa.settings import Settings
 from qa.types import Answer, Ask
 
@@ -95,20 +93,10 @@ async def _ask_all(options: argparse.Namespace) -> None:
             for question in track(questions, description="asking"):
                 if question.id not in done:
                     told = await answer(service.chain, Ask(question.text, collection, explain=True))
-                    record = _record(question, told, sources)
-                    if told.answered:
-                        record["features"] |= await _look_again(question, told, service.reader)
-                    out.write(json.dumps(record) + "\n")
+                    out.write(json.dumps(_record(question, told, sources)) + "\n")
                     out.flush()
     finally:
         service.close()
-
-
-async def _look_again(question: Question, told: Answer, reader: Reader) -> dict[str, float]:
-    """Ask for the second look where the chain did without one."""
-    quotes = list(dict.fromkeys(c.quote for c in told.citations))
-    assent = await reader.assent(check_messages(quotes, question.text, told.text))
-    return {} if assent is None else {"check": assent.log_odds}
 
 
 def _fill(library: Library, documents: Path, collection: str) -> dict[str, str]:
@@ -175,9 +163,7 @@ def _fit_all(runs: Sequence[Path], *, write: bool) -> None:
     place = {id(case): n for n, case in enumerate(told)}
     for run, cases in sets.items():
         for least in (*STEPS, *fitted["thresholds"].values()):
-            print(
-                f"{run}, {least:.2f}: {_describe(cases, place, _conclude(chances, least), least)}"
-            )
+            print(f"{run}, {least:.2f}: {_describe(cases, place, _conclude(chances), least)}")
     if write:
         WEIGHTS.write_text(json.dumps(fitted, indent=2) + "\n")
         print(f"written: {WEIGHTS}")
@@ -187,8 +173,9 @@ def _is_known_by(name: str, case: Case) -> bool:
     """Say whether a case is one of those that a set of weights is for."""
     if "similarity" in case.features:
         return name == "quoted"
-    trained = "stated" in case.features
-    return name != "quoted" and trained == ("stated" in FEATURES[name])
+    if "stated" in case.features:
+        return name == "trained"
+    return name in {"checked", "unchecked"}
 
 
 def _hold_out(rows: Rows, right: Rows, documents: Sequence[str]) -> Rows:
@@ -201,15 +188,12 @@ def _hold_out(rows: Rows, right: Rows, documents: Sequence[str]) -> Rows:
     return chances
 
 
-def _conclude(chances: dict[str, Rows], least: float) -> Rows:
-    """Give the confidences that decide: a trained reader takes its second look only in doubt."""
+def _conclude(chances: dict[str, Rows]) -> Rows:
+    """Give the confidences that decide, of whatever kind of reply."""
     if "trained" not in chances:
         return chances["checked"]
     first = chances["trained"]
-    below, above = DOUBT
-    in_doubt = (first - least >= below) & (first - least < above) & (least > 0)
-    phrases = np.where(in_doubt, chances["reconsidered"], first)
-    return np.where(np.isnan(phrases), chances["quoted"], phrases)
+    return np.where(np.isnan(first), chances["quoted"], first)
 
 
 def fit(rows: Rows, right: Rows) -> tuple[float, Rows]:

@@ -48,8 +48,8 @@ class CompiledModel:
         first, *rest = (copy.deepcopy(module).float() for module in model)
         self._rest = rest
         example = model.tokenizer(["a text", "another one"], return_tensors="pt", padding=True)
-        with _quiet():
-            converted = _convert(first.auto_model, dict(example))
+        with quiet():
+            converted = trace(first.auto_model, dict(example))
         self._inputs = [port.get_any_name() for port in converted.inputs]
         self._compiled = openvino.Core().compile_model(
             converted,
@@ -94,24 +94,32 @@ def compile_model(model: SentenceTransformer, dtype: torch.dtype) -> CompiledMod
         return None
 
 
-def _convert(transformer: Any, example: dict[str, Any]) -> Any:
-    # What openvino.convert_model does, less the note that it sends to its makers about it.
+def trace(module: Any, example: dict[str, Any]) -> Any:
+    """Give a PyTorch module as an OpenVINO model; `example` has its inputs by name.
+
+    It is what openvino.convert_model does, less the note that it sends to its makers about it.
+    Raises `RuntimeError` for a module that cannot be converted.
+    """
     from openvino.frontend import FrontEndManager  # noqa: PLC0415  it takes a moment
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: PLC0415
 
     frontend = FrontEndManager().load_by_framework("pytorch")
-    decoder = TorchScriptPythonDecoder(transformer, example_input=example)
+    decoder = TorchScriptPythonDecoder(module, example_input=example)
     return frontend.convert(frontend.load(decoder))
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    # Tracing warns that it fixes what Python decides, and looks at properties that warn. Whether
-    # the result is the same, a test tells better: it compares the vectors with PyTorch's.
+def quiet() -> Iterator[None]:
+    """Say nothing while a module is loaded and traced.
+
+    Tracing warns that it fixes what Python decides, and looks at properties that warn. Whether
+    the result is the same, a test tells better: it compares with PyTorch's.
+    """
     from transformers.utils import logging as theirs  # noqa: PLC0415  it is loaded by now
 
     before = theirs.get_verbosity()
     theirs.set_verbosity_error()  # type: ignore[no-untyped-call]  # theirs has no types
+    theirs.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ swaps a collaborator for another.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,22 +20,27 @@ from index.types import Embedder
 from qa.errors import ModelSettingError, ModelUnavailableError
 from qa.settings import Settings
 from qa.types import LARGE, SMALL, TRAINED, Profile
-from qa.weights import ADAPTERS, EMBEDDERS, LOCAL_MODELS, Progress, Weights, ensure
+from qa.weights import ADAPTERS, EMBEDDERS, LOCAL_MODELS, MPNET, Progress, Weights, ensure
 
 if TYPE_CHECKING:
     from qa.chain import Chain
     from qa.models import Reader
+    from qa.verifier import Verifier
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """All that answers questions: an open library, a reader, the chain, and its executor."""
+    """All that answers questions: an open library, a reader, the chain, and its executor.
+
+    `verifier` is None for a reader that nothing was fitted for.
+    """
 
     settings: Settings
     library: Library
     reader: Reader
+    verifier: Verifier | None
     chain: Chain
     searching: Executor
 
@@ -49,7 +55,8 @@ def needed_weights(settings: Settings) -> list[Weights]:
     """List the shipped models that these settings use."""
     needed = [EMBEDDERS[settings.embedder]] if settings.embedder in EMBEDDERS else []
     if settings.base_url is None and settings.model in LOCAL_MODELS:
-        needed.append(LOCAL_MODELS[settings.model])
+        model = LOCAL_MODELS[settings.model]
+        needed += [MPNET, model] if model.name in ADAPTERS else [model]
     return needed
 
 
@@ -104,8 +111,25 @@ def build_reader(settings: Settings, progress: Progress = lambda *_: None) -> Re
     return PlainReader(settings.model, model)
 
 
+def build_verifier(settings: Settings, progress: Progress = lambda *_: None) -> Verifier | None:
+    """Build what verifies the answers of the shipped reader; it is loaded at its first use.
+
+    None for any other reader: nothing is fitted for it. Raises `ModelError`.
+    """
+    if MPNET not in needed_weights(settings):
+        return None
+    from qa.compiled_verifier import MpnetVerifier  # noqa: PLC0415  numpy
+
+    folder = ensure(MPNET, settings.cache_path, progress)
+    return MpnetVerifier(folder, precision=settings.precision, threads=settings.threads)
+
+
 def build_service(
-    settings: Settings, *, library: Library | None = None, reader: Reader | None = None
+    settings: Settings,
+    *,
+    library: Library | None = None,
+    reader: Reader | None = None,
+    verifier: Verifier | None = None,
 ) -> Service:
     """Build all that answers questions; what is given is used as it is, and owned from now on."""
     from qa.chain import Limits, build_chain  # noqa: PLC0415  LangChain takes a second
@@ -114,6 +138,7 @@ def build_service(
 
     owned = library or build_library(settings)
     reading = reader or build_reader(settings)
+    verifying = verifier if reader is not None else verifier or build_verifier(settings)
     local = settings.base_url is None and settings.model in LOCAL_MODELS
     gate = Gate(slots=1 if local else settings.slots, queue=settings.queue)
     searching = ThreadPoolExecutor(max_workers=2, thread_name_prefix="search")
@@ -133,8 +158,8 @@ def build_service(
         evidence_characters=settings.evidence_characters,
         risk=settings.risk,
     )
-    chain = build_chain(retriever, reading, gate, limits)
-    return Service(settings, owned, reading, chain, searching)
+    chain = build_chain(retriever, reading, gate, limits, verifying)
+    return Service(settings, owned, reading, verifying, chain, searching)
 
 
 def warm_embedder(service: Service) -> None:
@@ -143,13 +168,15 @@ def warm_embedder(service: Service) -> None:
 
 
 async def warm_reader(service: Service) -> None:
-    """Load the local model and let it read what all its prompts begin with.
+    """Load the local model and let it read what all its prompts begin with; load its verifier.
 
     Raises `ModelError`. A model of another provider is not asked anything.
     """
     from qa.models import PlainReader  # noqa: PLC0415  LangChain takes a second
     from qa.prompts import check_messages, quote_messages, trained_messages  # noqa: PLC0415
 
+    if service.verifier is not None:
+        await asyncio.to_thread(service.verifier.load)
     if isinstance(service.reader, PlainReader):
         return
     model = await service.reader.answering()

@@ -8,6 +8,7 @@ runs one step after the other, so only `astream`, and `answer` over it, time the
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from index.types import Hit
 from qa.conclusion import Draft, Rival, Shown, Turn, Word, conclude, draft, weigh
-from qa.confidence import estimate, is_in_doubt, threshold
+from qa.confidence import estimate, threshold
 from qa.conversation import stand_alone, stands_alone
 from qa.disagreement import differ, find_others
 from qa.errors import (
@@ -49,15 +50,16 @@ from qa.types import (
     Token,
     Usage,
 )
+from qa.verifier import Verdict, Verifier
 from qa.verify import check_question
 from qa.words import visible
 
 Retrievers: TypeAlias = Callable[[str, tuple[str, ...]], BaseRetriever]
 """Given a collection's name and other wordings of the question, a retriever."""
-Piece: TypeAlias = Turn | str | Usage | Certainty | Assent | Rival
+Piece: TypeAlias = Turn | str | Usage | Certainty | Assent | Verdict | Rival
 Pieces: TypeAlias = tuple[Piece, ...]
-"""What the reader streams: the turn, the model's text, its usage, its own word on the answer, and
-another answer that other documents give.
+"""What is streamed in reading: the turn, a verifier's verdict on it, the model's text, its usage,
+its own word on the answer, and another answer that other documents give.
 
 Tuples add up for `ainvoke`.
 """
@@ -79,7 +81,11 @@ class Limits:
 
 
 def build_chain(  # noqa: C901  it only holds the five steps, which share its arguments
-    retrievers: Retrievers, reader: Reader, gate: Gate, limits: Limits | None = None
+    retrievers: Retrievers,
+    reader: Reader,
+    gate: Gate,
+    limits: Limits | None = None,
+    verifier: Verifier | None = None,
 ) -> Chain:
     """Compose the chain. Its errors are `BadInputError`, `NotFoundError` and `ModelError`."""
     bounds = limits or Limits()
@@ -117,20 +123,8 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
             yield (turn,)
             if turn.refusal is None:
                 async with gate.enter():
-                    raw = ""
-                    certainty: Certainty | None = None
-                    async for piece in _read(turn, reader):
-                        raw += piece if isinstance(piece, str) else ""
-                        certainty = piece if isinstance(piece, Certainty) else certainty
+                    async for piece in _read_all(turn, reader, verifier, least_of(turn)):
                         yield (piece,)
-                    drafted = draft(turn, raw)
-                    word = Word(certainty)
-                    if assent := await _check(drafted, word, turn, reader, least_of(turn)):
-                        yield (assent,)
-                        word = Word(certainty, assent)
-                    if word and _is_worth_others(drafted, turn, word, least_of(turn)):
-                        async for found in _read_others(drafted, turn, reader, least_of(turn)):
-                            yield (found,)
 
     async def prove(groups: AsyncIterator[Pieces]) -> AsyncIterator[tuple[Event, ...]]:
         turn: Turn | None = None
@@ -139,7 +133,7 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
             if isinstance(piece, Turn):
                 turn = piece
                 yield (Started(turn.question, reader.name, turn.question != turn.typed),)
-            elif isinstance(piece, Usage | Certainty | Assent | Rival):
+            elif isinstance(piece, Usage | Certainty | Assent | Verdict | Rival):
                 shown.take(piece)
             elif text := shown.add(piece):
                 yield (Token(text),)
@@ -221,6 +215,27 @@ async def _flatten(groups: AsyncIterator[Pieces]) -> AsyncIterator[Piece]:
             yield piece
 
 
+async def _read_all(
+    turn: Turn, reader: Reader, verifier: Verifier | None, least: float
+) -> AsyncIterator[Piece]:
+    """Read, look at the answer again, and look for another one in other documents."""
+    raw = ""
+    word = Word(verdict=await _verify(turn, verifier))
+    if word.verdict is not None:
+        yield word.verdict
+    async for piece in _read(turn, reader):
+        raw += piece if isinstance(piece, str) else ""
+        word = replace(word, certainty=piece) if isinstance(piece, Certainty) else word
+        yield piece
+    drafted = draft(turn, raw)
+    if assent := await _check(drafted, word, turn, reader):
+        yield assent
+        word = replace(word, assent=assent)
+    if word and _is_worth_others(drafted, turn, word, least):
+        async for found in _read_others(drafted, turn, reader, verifier):
+            yield found
+
+
 async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage | Certainty]:
     build = BUILDERS[reader.profile.style]
     chances = TokenChances()
@@ -238,12 +253,16 @@ async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage | Certa
                 yield Usage(told["input_tokens"], told["output_tokens"])
 
 
-async def _check(
-    drafted: Draft, word: Word, turn: Turn, reader: Reader, least: float
-) -> Assent | None:
-    """Ask the reader whether the cited sentences say its answer, where that is still in doubt."""
-    if drafted.refusal is not None or not is_in_doubt(weigh(turn, drafted, word), least):
+async def _verify(turn: Turn, verifier: Verifier | None) -> Verdict | None:
+    if verifier is None:
         return None
+    return await asyncio.to_thread(verifier.verify, turn.question, turn.evidence)
+
+
+async def _check(drafted: Draft, word: Word, turn: Turn, reader: Reader) -> Assent | None:
+    """Ask the reader whether the cited sentences say its answer, where it tells no certainty."""
+    if drafted.refusal is not None or word.certainty is not None:
+        return None  # what tells its certainty has nothing to add to it (docs/decisions/0019)
     cited = {n for claim in drafted.claims for n in claim.numbers}
     quotes = [e.text for e in turn.evidence if e.number in cited]
     with _translated(reader.name):
@@ -256,7 +275,7 @@ def _is_worth_others(drafted: Draft, turn: Turn, word: Word, least: float) -> bo
 
 
 async def _read_others(
-    drafted: Draft, turn: Turn, reader: Reader, least: float
+    drafted: Draft, turn: Turn, reader: Reader, verifier: Verifier | None
 ) -> AsyncIterator[Usage | Rival]:
     """Read what documents say that the answer does not cite, where that is worth the time."""
     others = find_others(turn.evidence, drafted.claims)
@@ -264,20 +283,21 @@ async def _read_others(
         return
     beside = replace(turn, evidence=others)
     raw = ""
-    certainty: Certainty | None = None
+    word = Word()
     async for piece in _read(beside, reader):
         if isinstance(piece, Usage):
             yield piece
         elif isinstance(piece, Certainty):
-            certainty = piece
+            word = Word(piece)
         else:
             raw += piece
     other = draft(beside, raw)
     if other.refusal is None and differ(drafted.parsed.text, other.parsed.text):
-        assent = await _check(other, Word(certainty), beside, reader, least)
+        word = replace(word, verdict=await _verify(beside, verifier))
+        assent = await _check(other, word, beside, reader)
         if assent is not None and assent.usage is not None:
             yield assent.usage
-        yield Rival(other, beside, Word(certainty, assent))
+        yield Rival(other, beside, replace(word, assent=assent))
 
 
 async def _rewrite(question: str, ask: Ask, reader: Reader) -> str:

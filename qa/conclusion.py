@@ -35,7 +35,8 @@ from qa.types import (
     Timings,
     Usage,
 )
-from qa.verify import check_answer
+from qa.verifier import Verdict
+from qa.verify import check_answer, says_yes_or_no
 
 NOT_SAID = Refusal(RefusalCode.NOT_STATED, "The documents found do not say.")
 UNSURE = Refusal(RefusalCode.UNCERTAIN, "No passage found clearly answers this.")
@@ -43,19 +44,28 @@ UNSURE = Refusal(RefusalCode.UNCERTAIN, "No passage found clearly answers this."
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What a reader says of its own answer: by its tokens' chances, and in its second look."""
+    """What a reader says of its own answer: by its tokens' chances, or in a second look.
+
+    `verdict` is what a verifier makes of the question and the text.
+    """
 
     certainty: Certainty | None = None
     assent: Assent | None = None
+    verdict: Verdict | None = None
 
     def __bool__(self) -> bool:
-        """Say whether it says anything."""
+        """Say whether it says anything of the answer."""
         return self.certainty is not None or self.assent is not None
 
     @property
     def pressed(self) -> bool:
         """Whether the reader would rather have said that nothing is stated."""
         return self.certainty is not None and self.certainty.stated <= 0
+
+    @property
+    def doubted(self) -> bool:
+        """Whether reader or verifier would rather say that there is no answer."""
+        return self.pressed or (self.verdict is not None and self.verdict.answerable <= 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,7 @@ class Shown:
     """What of a model's text may be shown while it is still being written.
 
     Markers are taken out, and nothing is shown that may yet turn out to be the refusal's words, or
-    that a reader had to be pressed to say: that waits for its second look.
+    that is doubted: that waits for its confidence.
     """
 
     def __init__(self) -> None:
@@ -122,7 +132,7 @@ class Shown:
         self.raw += piece
         if self.first is None and self.raw.strip():
             self.first = time.perf_counter()
-        if self.word.pressed:
+        if self.word.doubted:
             return ""
         self._held += piece
         begun = self.raw.lstrip().upper()
@@ -131,8 +141,8 @@ class Shown:
         text, self._held = split_stream(self._held)
         return self._send(text)
 
-    def take(self, told: Usage | Certainty | Assent | Rival) -> None:
-        """Take what a model used, its own word on its answer, or what other documents say."""
+    def take(self, told: Usage | Certainty | Assent | Verdict | Rival) -> None:
+        """Take what a model used, a word on its answer, or what other documents say."""
         if isinstance(told, Usage):
             self._count(told)
         elif isinstance(told, Assent):
@@ -140,13 +150,15 @@ class Shown:
             self._count(told.usage)
         elif isinstance(told, Certainty):
             self.word = replace(self.word, certainty=told)
+        elif isinstance(told, Verdict):
+            self.word = replace(self.word, verdict=told)
         else:
             self.rival = told
 
     def finish(self) -> str:
         """Give what was still held back, where it turned out to be text."""
         rest, self._held = self._held, ""
-        if says_not_stated(self.raw) or self.word.pressed:
+        if says_not_stated(self.raw) or self.word.doubted:
             return ""
         return self._send(MARKER.sub("", rest)).rstrip()
 
@@ -234,7 +246,16 @@ def weigh(turn: Turn, drafted: Draft, word: Word) -> Features:
             features |= {"similarity": max((hit.similarity for hit in turn.hits), default=0.0)}
     if word.assent is not None:
         features |= {"check": word.assent.log_odds}
+    if word.verdict is not None:
+        features |= {"answerable": word.verdict.answerable, "best": word.verdict.best}
+        if not drafted.quoted:
+            features |= {"phrase": _odds_of(drafted.parsed.text, word.verdict)}
     return features
+
+
+def _odds_of(text: str, verdict: Verdict) -> float:
+    """Give the odds of a phrase; for a yes or no, which no text has, those that it has any."""
+    return verdict.best if says_yes_or_no(text) else verdict.of(text)
 
 
 def _count_unread(turn: Turn) -> int:

@@ -1,11 +1,10 @@
 """How likely is an answer right? A small logistic model over named features. Pure.
 
 Its weights stand in `confidence.json`, which `benchmarks/fit_confidence.py` fits on question sets
-that have unanswerable questions too; the thresholds of a risk stand there as well. There are five
+that have unanswerable questions too; the thresholds of a risk stand there as well. There are four
 sets of weights: for the sentences that a reader which was trained for it replied with (`quoted`);
-for its phrases (`trained`), and for those when it was also asked whether the cited sentences say
-just that (`reconsidered`); for a reader that was not trained and is asked so (`checked`), and for
-others.
+for its phrases, which a verifier looks at too (`trained`); for a reader that was not trained and is
+asked whether the cited sentences say just that (`checked`), and for others.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ WEIGHTS = Path(__file__).with_name("confidence.json")
 WORDS = ("held", "numbers", "negation")
 FEATURES = {
     "quoted": ("stated", "similarity"),
-    "reconsidered": ("numbers", "negation", "stated", "least", "check"),
-    "trained": ("numbers", "negation", "stated", "least"),
+    "trained": ("numbers", "negation", "least", "answerable", "phrase"),
     "checked": (*WORDS, "check"),
     "unchecked": WORDS,
 }
@@ -41,12 +39,8 @@ question's stand in no cited sentence; `negation`: 1 where the question negates 
 and `least`: the `Certainty` of a trained reader. `similarity`: the highest cosine of the question
 and a passage found, known of a reply that is whole sentences: a question that wants an explanation
 is near to a text that has one, while a short answer's question is as near to a text without it.
-"""
-
-DOUBT = (-0.1, 0.1)
-"""How far from what is accepted a trained reader's confidence lies where it is asked again.
-
-Nearer than that the second look decides; farther away it changes next to nothing.
+`answerable` and `phrase`: a verifier's log-odds that the text answers the question, and that the
+reply is the phrase that does (`qa.verifier.Verdict`).
 """
 
 Features: TypeAlias = dict[str, float]
@@ -90,19 +84,6 @@ def estimate(features: Features) -> float:
     """Give the chance that an answer is right, by the model for what is known of it."""
     known = next(name for name, columns in FEATURES.items() if features.keys() >= set(columns))
     return load().models[known].estimate(features)
-
-
-def is_in_doubt(features: Features, least: float) -> bool:
-    """Say whether a second look may decide: always where the first tells nothing of itself.
-
-    Of whole sentences it tells nothing new.
-    """
-    if "stated" not in features:
-        return True
-    if "similarity" in features:
-        return False
-    below, above = DOUBT
-    return least > 0 and below <= estimate(features) - least < above
 
 
 def threshold(risk: Risk | float) -> float:

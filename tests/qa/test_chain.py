@@ -25,7 +25,7 @@ from qa.errors import (
 )
 from qa.models import PlainReader
 from qa.settings import Settings
-from qa.testing import ScriptedChatModel
+from qa.testing import ScriptedChatModel, ScriptedVerifier
 from qa.types import (
     LARGE,
     SMALL,
@@ -36,6 +36,7 @@ from qa.types import (
     Cited,
     Ended,
     Event,
+    Evidence,
     Exchange,
     Profile,
     Refusal,
@@ -46,6 +47,7 @@ from qa.types import (
     Token,
     Usage,
 )
+from qa.verifier import Verdict
 
 INVEST = "How much will Alibaba invest?"
 PLAN = "Alibaba will invest €50 billion ($53.5 billion) [2]."
@@ -520,25 +522,47 @@ class CertainChatModel(ScriptedChatModel):
             yield chunk
 
 
-def trained(library: Library, home: Path, reply: str, stated: float, least: float) -> Service:
+def trained(
+    library: Library, home: Path, reply: str, chances: tuple[float, float], odds: float = 6.0
+) -> Service:
+    """Build a service whose reader is so sure that it is stated, and of its least likely token."""
+    stated, least = chances
     model = CertainChatModel(script=lambda _shown: reply, stated=stated, least=least)
     return build_service(
-        Settings(home=home), library=library, reader=PlainReader("scripted", model, TRAINED)
+        Settings(home=home),
+        library=library,
+        reader=PlainReader("scripted", model, TRAINED),
+        verifier=ScriptedVerifier(odds),
     )
 
 
 def test_a_trained_reader_is_sure_by_its_own_tokens(seed_library: Library, tmp_path: Path) -> None:
-    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.999, 0.9)
+    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", (0.999, 0.9))
     sure = given(service, explain=True)
     assert sure.answered
     assert sure.features["stated"] == pytest.approx(math.log(0.999 / 0.001), abs=0.01)
     assert sure.features["least"] == pytest.approx(math.log(0.9))
     assert "check" not in sure.features
-    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.6, 0.01)
+    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", (0.6, 0.01), -3.0)
     doubted = given(service)
     assert doubted.refusal is not None
     assert doubted.refusal.code is RefusalCode.UNCERTAIN
     assert doubted.confidence < sure.confidence
+
+
+def test_an_answer_that_the_verifier_does_not_find_is_refused(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    answers = [
+        given(
+            trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", (0.9, 0.8), odds),
+            explain=True,
+        )
+        for odds in (6.0, -9.0)
+    ]
+    assert [told.answered for told in answers] == [True, False]
+    assert [told.features["phrase"] for told in answers] == [6.0, -9.0]
+    assert [told.features["answerable"] for told in answers] == [6.0, -9.0]
 
 
 def test_the_token_chances_of_a_model_that_was_not_trained_decide_nothing(
@@ -552,30 +576,48 @@ def test_the_token_chances_of_a_model_that_was_not_trained_decide_nothing(
     assert "stated" not in told.features
 
 
-def test_a_trained_reader_is_asked_again_only_where_it_is_in_doubt(
+def test_a_reader_that_tells_its_certainty_is_not_asked_again(
     seed_library: Library, tmp_path: Path
 ) -> None:
     model = CertainChatModel(script=lambda _shown: "€50 billion ($53.5 billion)", stated=0.9)
     reader = CheckedReader("scripted", model, TRAINED)
     object.__setattr__(reader, "odds", 3.0)
     object.__setattr__(reader, "seen", [])
-    service = build_service(Settings(home=tmp_path), library=seed_library, reader=reader)
-    first = given(service, explain=True, risk="open")
+    service = build_service(
+        Settings(home=tmp_path), library=seed_library, reader=reader, verifier=ScriptedVerifier(0.0)
+    )
+    told = given(service, explain=True)
     assert reader.seen == []
-    assert not {"check", "similarity"} & first.features.keys()
-    accepted = 1 - first.confidence
-    for far in (0.3, -0.3):
-        given(service, risk=min(1.0, max(0.0, accepted + far)))
-    assert reader.seen == []
-    again = given(service, explain=True, risk=accepted)
-    assert len(reader.seen) == 1
-    assert again.features["check"] == 3.0
+    assert not {"check", "similarity"} & told.features.keys()
+
+
+@pytest.mark.parametrize(
+    ("reply", "phrase"), [("€50 billion ($53.5 billion)", 1.0), ("Yes, €50 billion", 4.0)]
+)
+def test_a_yes_or_no_has_the_odds_of_any_answer(
+    seed_library: Library, tmp_path: Path, reply: str, phrase: float
+) -> None:
+    class Halving(ScriptedVerifier):
+        def verify(self, question: str, evidence: Sequence[Evidence]) -> Verdict:
+            told = ScriptedVerifier(4.0).verify(question, evidence)
+            start = told.text.index("€50")
+            told.starts[start] = -1.0
+            return told
+
+    model = CertainChatModel(script=lambda _shown: reply)
+    service = build_service(
+        Settings(home=tmp_path),
+        library=seed_library,
+        reader=PlainReader("scripted", model, TRAINED),
+        verifier=Halving(),
+    )
+    assert given(service, explain=True, risk="open").features["phrase"] == phrase
 
 
 def test_what_a_trained_reader_was_pressed_to_say_is_shown_only_when_it_is_believed(
     seed_library: Library, tmp_path: Path
 ) -> None:
-    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", 0.01, 0.2)
+    service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", (0.01, 0.2), -3.0)
 
     async def stream(risk: Risk) -> list[Event]:
         asked = Ask(INVEST, "default", risk=risk)
@@ -591,10 +633,26 @@ def test_what_a_trained_reader_was_pressed_to_say_is_shown_only_when_it_is_belie
     assert shown_text(given_all_the_same) == last_answer(given_all_the_same).text != ""
 
 
+def test_what_the_verifier_doubts_is_shown_only_when_it_is_believed(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    for odds in (-1.0, 1.0):
+        service = trained(seed_library, tmp_path, "€50 billion ($53.5 billion)", (0.99, 0.9), odds)
+
+        async def stream(service: Service = service) -> list[Event]:
+            asked = Ask(INVEST, "default", risk="open")
+            return [e async for events in service.chain.astream(asked) for e in events]
+
+        events = asyncio.run(stream())
+        pieces = [e for e in events if isinstance(e, Token)]
+        assert shown_text(events) == last_answer(events).text != ""
+        assert (len(pieces) == 1) == (odds < 0)
+
+
 def test_sentences_that_a_trained_reader_names_are_told_and_cited_whole(
     seed_library: Library, tmp_path: Path
 ) -> None:
-    service = trained(seed_library, tmp_path, "[2] [3]", 0.999, 0.9)
+    service = trained(seed_library, tmp_path, "[2] [3]", (0.999, 0.9))
 
     async def stream() -> list[Event]:
         asked = Ask(INVEST, "default", risk="open", explain=True)

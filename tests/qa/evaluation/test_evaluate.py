@@ -108,7 +108,7 @@ def ask_chain(library: Library, reply: str, question: Question = ASKED) -> Recor
     target = ChainTarget(service, "default")
     told = describe(service)
     assert (told["model"], told["runtime"], told["risk"]) == ("fake", "program 1", "balanced")
-    assert (told["adapter"], len(told["confidence"])) == (None, 64)
+    assert (told["adapter"], told["verifier"], len(told["confidence"])) == (None, None, 64)
 
     async def go() -> Record:
         await target.prepare()

@@ -1,0 +1,139 @@
+"""The verifier's model, on a tiny one of the same architecture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, pre_tokenizers, processors
+from tokenizers.models import WordLevel
+from transformers import MPNetConfig, MPNetModel
+
+from qa import compiled_verifier
+from qa.compiled_verifier import ALPHA, MpnetVerifier, load_tokenizer
+from qa.errors import ModelUnavailableError
+from qa.types import Evidence
+
+WORDS = "<s> <pad> </s> <unk> who opened the bridge ruth okafor closed it".split()
+WIDTH, RANK = 8, 2
+LAYER = "encoder.layer.0.attention.attn.v"
+QUESTION = "who opened the bridge"
+EVIDENCE = [
+    Evidence(1, "d", "", 0, 30, "ruth okafor opened the bridge"),
+    Evidence(2, "d", "", 31, 40, "okafor closed it"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a model of one layer, and its tokenizer."""
+    path = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(3)
+    config = MPNetConfig(
+        vocab_size=len(WORDS),
+        hidden_size=WIDTH,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=64,
+    )
+    MPNetModel(config, add_pooling_layer=False).save_pretrained(path)
+    tokenizer = Tokenizer(WordLevel({word: n for n, word in enumerate(WORDS)}, "<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B:1 </s>:1",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    tokenizer.save(str(path / "tokenizer.json"))
+    return path
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    """Write what might have been trained for one of the matrices, and the heads."""
+    return write(tmp_path / "trained.safetensors", strength=20)
+
+
+def write(path: Path, *, strength: int) -> Path:
+    """Write additions and heads of small whole numbers; `strength` scales what is added."""
+    chance = np.random.default_rng(5)
+
+    def numbers(*shape: int) -> torch.Tensor:
+        return torch.from_numpy(chance.integers(-9, 10, shape).astype(np.int8))
+
+    save_file(
+        {
+            f"{LAYER}.A": numbers(RANK, WIDTH),
+            f"{LAYER}.A.scale": torch.full((RANK, 1), 0.1),
+            f"{LAYER}.B": numbers(WIDTH, RANK),
+            f"{LAYER}.B.scale": torch.full((WIDTH, 1), 0.01 * strength),
+            "span.weight": numbers(2, WIDTH),
+            "span.weight.scale": torch.full((2, 1), 0.1),
+            "span.bias": torch.tensor([0.5, -0.5]),
+            "answerable.weight": numbers(1, WIDTH),
+            "answerable.weight.scale": torch.full((1, 1), 0.1),
+            "answerable.bias": torch.tensor([0.25]),
+        },
+        path,
+        metadata={ALPHA: "4.0"},
+    )
+    return path
+
+
+def test_openvino_gives_what_pytorch_gives(
+    folder: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="there is no OpenVINO for this machine")
+    compiled = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE)
+    monkeypatch.setattr(compiled_verifier, "is_available", lambda: False)
+    plain = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE)
+    assert compiled.answerable == pytest.approx(plain.answerable, abs=1e-4)
+    np.testing.assert_allclose(compiled.starts, plain.starts, atol=1e-4)
+    np.testing.assert_allclose(compiled.ends, plain.ends, atol=1e-4)
+
+
+def test_the_tokens_of_the_text_are_scored_against_there_being_no_answer(
+    folder: Path, adapter: Path
+) -> None:
+    told = MpnetVerifier(folder, adapter).verify(QUESTION, EVIDENCE)
+    assert told.text == "ruth okafor opened the bridge okafor closed it"
+    words = [told.text[start:end] for start, end in told.offsets]
+    assert [w for w in words if w] == told.text.split()
+    assert len(told.starts) == len(told.ends) == len(told.offsets)
+    assert np.exp(told.starts).min() > 0
+
+
+def test_what_was_trained_is_added(folder: Path, tmp_path: Path) -> None:
+    weak = write(tmp_path / "weak.safetensors", strength=0)
+    strong = write(tmp_path / "strong.safetensors", strength=100)
+    one, other = (
+        MpnetVerifier(folder, path, precision="float32").verify(QUESTION, EVIDENCE)
+        for path in (weak, strong)
+    )
+    assert abs(one.answerable - other.answerable) > 1e-3
+
+
+def test_a_text_past_the_window_is_cut_and_the_question_is_not(folder: Path) -> None:
+    encoded = load_tokenizer(folder, 12).encode(QUESTION, "okafor closed it " * 9)
+    assert len(encoded.ids) == 12
+    assert encoded.sequence_ids.count(0) == len(QUESTION.split())
+
+
+@pytest.mark.parametrize("missing", ["tokenizer.json", "model.safetensors"])
+def test_a_file_that_is_missing_is_an_error_that_says_what_to_do(
+    folder: Path, adapter: Path, tmp_path: Path, missing: str
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in folder.iterdir():
+        if path.name != missing:
+            (broken / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ModelUnavailableError, match="verifier") as raised:
+        MpnetVerifier(broken, adapter).load()
+    assert "footnote weights" in raised.value.fix
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "mpnet"
