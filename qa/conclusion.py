@@ -247,7 +247,7 @@ def weigh(turn: Turn, drafted: Draft, word: Word) -> Features:
     if word.assent is not None:
         features |= {"check": word.assent.log_odds}
     if word.verdict is not None:
-        features |= {"answerable": word.verdict.answerable, "best": word.verdict.best}
+        features |= {"answerable": word.verdict.answerable}
         if not drafted.quoted:
             features |= {"phrase": _odds_of(drafted.parsed.text, word.verdict)}
     return features

@@ -104,6 +104,11 @@ const FEATURES: Record<string, string> = {
   numbers: "Numbers of the question not cited",
   negation: "A negation that is not cited",
   check: "The model's own yes or no, log-odds",
+  stated: "The model finds it stated, log-odds",
+  least: "Its least likely word, ln of the chance",
+  similarity: "Nearest passage to the question, cosine",
+  answerable: "The verifier finds an answer, log-odds",
+  phrase: "The verifier finds this answer, log-odds",
 };
 
 function estimated(features: Record<string, number>): HTMLElement {
