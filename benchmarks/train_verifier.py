@@ -255,23 +255,16 @@ def _try(folder: Path, adapter: Path, squad2: Path) -> None:
     lines = (squad2 / "documents.jsonl").read_text(encoding="utf-8").splitlines()
     texts = {row["id"]: row["text"] for row in map(json.loads, lines)}
     verifier = MpnetVerifier(folder, adapter)
-    told, phrases, truth = [], [], []
+    told, truth = [], []
     lines = (squad2 / "questions.tune-all.jsonl").read_text(encoding="utf-8").splitlines()
     for row in map(json.loads, lines):
-        if row["document"] not in HELD_DOCUMENTS:
-            continue
-        start, end = row["passage"]
-        text = texts[row["document"]][start:end]
-        verdict = verifier.verify(
-            row["question"], [Evidence(1, row["document"], "", start, end, text)]
-        )
-        told.append(verdict.answerable)
-        phrases.append(verdict.best)
-        truth.append(row["answerable"])
-    for name, scores in (("answerable", told), ("best phrase", phrases)):
-        print(
-            f"{name}: AUC {_auc(np.array(scores), np.array(truth)):.3f} of {len(truth)} questions"
-        )
+        if row["document"] in HELD_DOCUMENTS:
+            start, end = row["passage"]
+            text = texts[row["document"]][start:end]
+            shown = [Evidence(1, row["document"], "", start, end, text)]
+            told.append(verifier.verify(row["question"], shown).answerable)
+            truth.append(row["answerable"])
+    print(f"AUC {_auc(np.array(told), np.array(truth)):.3f} of {len(truth)} questions")
 
 
 def _auc(scores: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> float:

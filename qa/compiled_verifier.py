@@ -1,7 +1,7 @@
 """The verifier that ships: all-mpnet-base-v2 with what was trained on top of it.
 
 The base model's files are fetched as they were published. What `benchmarks/train_verifier.py`
-trained, a LoRA adapter (Hu et al. 2021, arXiv:2106.09685) and two heads, comes with this package
+trained, a LoRA adapter (Hu et al. 2021, arXiv:2106.09685) and its heads, comes with this package
 in eight bits, and is added to the matrices once, as they are loaded. OpenVINO runs it where it is
 installed, PyTorch elsewhere.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from index.compiled import PRECISIONS, is_available, quiet, trace
 from index.embed import Precision, choose_dtype
 from qa.errors import ModelUnavailableError
 from qa.types import Evidence
-from qa.verifier import Scores, Verdict, shown
+from qa.verifier import Verdict, shown
 from qa.weights import VERIFIER
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ ALPHA = "alpha"
 WINDOW = 480
 """Tokens of question and text; what is beyond is not read. The model has room for 512."""
 FORMAT = ("input_ids", "attention_mask")
+Forward: TypeAlias = Callable[[npt.NDArray[np.int64]], float]
 
 
 class MpnetVerifier:
@@ -53,7 +54,7 @@ class MpnetVerifier:
         self._precision = precision
         self._threads = threads or os.cpu_count() or 1
         self._lock = threading.Lock()
-        self._loaded: tuple[Tokenizer, Any] | None = None
+        self._loaded: tuple[Tokenizer, Forward] | None = None
 
     def load(self) -> None:
         """Load the model, some seconds. Raises `ModelUnavailableError`."""
@@ -66,18 +67,9 @@ class MpnetVerifier:
         with self._lock:
             tokenizer, forward = self._load()
             encoded = tokenizer.encode(asked, text)
-            spans, answerable = forward(np.array([encoded.ids], dtype=np.int64))
-        inside = np.array([part == 1 for part in encoded.sequence_ids])
-        starts, ends = (_log_softmax(scores) for scores in spans.T)
-        return Verdict(
-            answerable=answerable,
-            text=text,
-            starts=(starts - starts[0])[inside],
-            ends=(ends - ends[0])[inside],
-            offsets=np.array(encoded.offsets)[inside],
-        )
+            return Verdict(answerable=forward(np.array([encoded.ids], dtype=np.int64)))
 
-    def _load(self) -> tuple[Tokenizer, Any]:
+    def _load(self) -> tuple[Tokenizer, Forward]:
         if self._loaded is None:
             try:
                 self._loaded = load_tokenizer(self._folder), self._build()
@@ -88,7 +80,7 @@ class MpnetVerifier:
                 ) from error
         return self._loaded
 
-    def _build(self) -> Any:
+    def _build(self) -> Forward:
         import torch  # noqa: PLC0415  two seconds, and the command line must start at once
 
         dtype = choose_dtype(self._precision)
@@ -98,16 +90,15 @@ class MpnetVerifier:
                 return _compiled(network, dtype, self._threads)
         network = network.to(dtype)
 
-        def forward(tokens: npt.NDArray[np.int64]) -> tuple[Scores, float]:
+        def forward(tokens: npt.NDArray[np.int64]) -> float:
             ids = torch.from_numpy(tokens)
             with torch.inference_mode():
-                spans, answerable = network(ids, torch.ones_like(ids))
-            return spans[0].float().numpy(), float(answerable[0])
+                return float(network(ids, torch.ones_like(ids))[0])
 
         return forward
 
 
-def _compiled(network: Any, dtype: torch.dtype, threads: int) -> Any:
+def _compiled(network: Any, dtype: torch.dtype, threads: int) -> Forward:
     import openvino  # noqa: PLC0415  it takes a moment
     import torch  # noqa: PLC0415
 
@@ -127,16 +118,15 @@ def _compiled(network: Any, dtype: torch.dtype, threads: int) -> Any:
         .create_infer_request()
     )
 
-    def forward(tokens: npt.NDArray[np.int64]) -> tuple[Scores, float]:
+    def forward(tokens: npt.NDArray[np.int64]) -> float:
         request.infer(dict(zip(FORMAT, (tokens, np.ones_like(tokens)), strict=True)))
-        spans, answerable = (request.get_output_tensor(n).data for n in (0, 1))
-        return spans[0].copy(), float(answerable[0])
+        return float(request.get_output_tensor(0).data[0])
 
     return forward
 
 
 def _network(folder: Path, adapter: Path) -> Any:
-    """Build the module: tokens and mask [1, n] to span scores [1, n, 2] and log-odds [1]."""
+    """Build the module: tokens and mask [1, n] to the log-odds [1] that there is an answer."""
     import torch  # noqa: PLC0415
     from safetensors import safe_open  # noqa: PLC0415
     from transformers import MPNetModel  # noqa: PLC0415  two seconds
@@ -156,15 +146,12 @@ def _network(folder: Path, adapter: Path) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.base = base
-            self.span = _linear(trained, "span")
             self.answerable = _linear(trained, "answerable")
 
-        def forward(
-            self, input_ids: torch.Tensor, attention_mask: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor]:
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             states = self.base(input_ids=input_ids, attention_mask=attention_mask)
-            hidden = states.last_hidden_state
-            return self.span(hidden), self.answerable(hidden[:, 0])[:, 0]
+            odds: torch.Tensor = self.answerable(states.last_hidden_state[:, 0])[:, 0]
+            return odds
 
     return Network().eval()
 
@@ -191,9 +178,3 @@ def load_tokenizer(folder: Path, window: int = WINDOW) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.enable_truncation(window, strategy="only_second")
     return tokenizer
-
-
-def _log_softmax(scores: Scores) -> Scores:
-    shifted = scores - scores.max()
-    result: Scores = shifted - np.log(np.exp(shifted).sum())
-    return result

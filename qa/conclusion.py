@@ -36,7 +36,7 @@ from qa.types import (
     Usage,
 )
 from qa.verifier import Verdict
-from qa.verify import check_answer, says_yes_or_no
+from qa.verify import check_answer
 
 NOT_SAID = Refusal(RefusalCode.NOT_STATED, "The documents found do not say.")
 UNSURE = Refusal(RefusalCode.UNCERTAIN, "No passage found clearly answers this.")
@@ -248,14 +248,7 @@ def weigh(turn: Turn, drafted: Draft, word: Word) -> Features:
         features |= {"check": word.assent.log_odds}
     if word.verdict is not None:
         features |= {"answerable": word.verdict.answerable}
-        if not drafted.quoted:
-            features |= {"phrase": _odds_of(drafted.parsed.text, word.verdict)}
     return features
-
-
-def _odds_of(text: str, verdict: Verdict) -> float:
-    """Give the odds of a phrase; for a yes or no, which no text has, those that it has any."""
-    return verdict.best if says_yes_or_no(text) else verdict.of(text)
 
 
 def _count_unread(turn: Turn) -> int:

@@ -3,7 +3,7 @@
 Its weights stand in `confidence.json`, which `benchmarks/fit_confidence.py` fits on question sets
 that have unanswerable questions too; the thresholds of a risk stand there as well. There are four
 sets of weights: for the sentences that a reader which was trained for it replied with (`quoted`);
-for its phrases, which a verifier looks at too (`trained`); for a reader that was not trained and is
+for its phrases, where a verifier read too (`trained`); for a reader that was not trained and is
 asked whether the cited sentences say just that (`checked`), and for others.
 """
 
@@ -27,7 +27,7 @@ WEIGHTS = Path(__file__).with_name("confidence.json")
 WORDS = ("held", "numbers", "negation")
 FEATURES = {
     "quoted": ("stated", "similarity"),
-    "trained": ("numbers", "negation", "least", "answerable", "phrase"),
+    "trained": ("numbers", "negation", "least", "answerable"),
     "checked": (*WORDS, "check"),
     "unchecked": WORDS,
 }
@@ -39,8 +39,7 @@ question's stand in no cited sentence; `negation`: 1 where the question negates 
 and `least`: the `Certainty` of a trained reader. `similarity`: the highest cosine of the question
 and a passage found, known of a reply that is whole sentences: a question that wants an explanation
 is near to a text that has one, while a short answer's question is as near to a text without it.
-`answerable` and `phrase`: a verifier's log-odds that the text answers the question, and that the
-reply is the phrase that does (`qa.verifier.Verdict`).
+`answerable`: a verifier's log-odds that what was read answers the question.
 """
 
 Features: TypeAlias = dict[str, float]

@@ -124,11 +124,6 @@ def check_kind(question: str, claim: str, quotes: str) -> Refusal | None:
     return None
 
 
-def says_yes_or_no(text: str) -> bool:
-    """Say whether an answer begins with yes or no; that is its own word and no document's."""
-    return (words(text) or [""])[0].casefold() in {"yes", "no"}
-
-
 def contradicts(question: str, claim: str, quotes: str) -> bool:
     """Say whether a bare yes stands against a negated quote: "leads?", "no longer leads", "yes".
 

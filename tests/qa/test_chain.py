@@ -36,7 +36,6 @@ from qa.types import (
     Cited,
     Ended,
     Event,
-    Evidence,
     Exchange,
     Profile,
     Refusal,
@@ -47,7 +46,6 @@ from qa.types import (
     Token,
     Usage,
 )
-from qa.verifier import Verdict
 
 INVEST = "How much will Alibaba invest?"
 PLAN = "Alibaba will invest €50 billion ($53.5 billion) [2]."
@@ -561,7 +559,6 @@ def test_an_answer_that_the_verifier_does_not_find_is_refused(
         for odds in (6.0, -9.0)
     ]
     assert [told.answered for told in answers] == [True, False]
-    assert [told.features["phrase"] for told in answers] == [6.0, -9.0]
     assert [told.features["answerable"] for told in answers] == [6.0, -9.0]
 
 
@@ -589,29 +586,6 @@ def test_a_reader_that_tells_its_certainty_is_not_asked_again(
     told = given(service, explain=True)
     assert reader.seen == []
     assert not {"check", "similarity"} & told.features.keys()
-
-
-@pytest.mark.parametrize(
-    ("reply", "phrase"), [("€50 billion ($53.5 billion)", 1.0), ("Yes, €50 billion", 4.0)]
-)
-def test_a_yes_or_no_has_the_odds_of_any_answer(
-    seed_library: Library, tmp_path: Path, reply: str, phrase: float
-) -> None:
-    class Halving(ScriptedVerifier):
-        def verify(self, question: str, evidence: Sequence[Evidence]) -> Verdict:
-            told = ScriptedVerifier(4.0).verify(question, evidence)
-            start = told.text.index("€50")
-            told.starts[start] = -1.0
-            return told
-
-    model = CertainChatModel(script=lambda _shown: reply)
-    service = build_service(
-        Settings(home=tmp_path),
-        library=seed_library,
-        reader=PlainReader("scripted", model, TRAINED),
-        verifier=Halving(),
-    )
-    assert given(service, explain=True, risk="open").features["phrase"] == phrase
 
 
 def test_what_a_trained_reader_was_pressed_to_say_is_shown_only_when_it_is_believed(

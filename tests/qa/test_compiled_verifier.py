@@ -93,19 +93,14 @@ def test_openvino_gives_what_pytorch_gives(
     monkeypatch.setattr(compiled_verifier, "is_available", lambda: False)
     plain = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE)
     assert compiled.answerable == pytest.approx(plain.answerable, abs=1e-4)
-    np.testing.assert_allclose(compiled.starts, plain.starts, atol=1e-4)
-    np.testing.assert_allclose(compiled.ends, plain.ends, atol=1e-4)
 
 
-def test_the_tokens_of_the_text_are_scored_against_there_being_no_answer(
-    folder: Path, adapter: Path
-) -> None:
-    told = MpnetVerifier(folder, adapter).verify(QUESTION, EVIDENCE)
-    assert told.text == "ruth okafor opened the bridge okafor closed it"
-    words = [told.text[start:end] for start, end in told.offsets]
-    assert [w for w in words if w] == told.text.split()
-    assert len(told.starts) == len(told.ends) == len(told.offsets)
-    assert np.exp(told.starts).min() > 0
+def test_what_is_read_decides(folder: Path, adapter: Path) -> None:
+    verifier = MpnetVerifier(folder, adapter, precision="float32")
+    told = {verifier.verify(QUESTION, EVIDENCE[:n]).answerable for n in (1, 2)}
+    told.add(verifier.verify("who closed it", EVIDENCE).answerable)
+    assert len(told) == 3
+    assert verifier.verify(QUESTION, EVIDENCE).answerable in told
 
 
 def test_what_was_trained_is_added(folder: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ EVIDENCE = tuple(
 )
 
 
-SURE = {"stated": 8.0, "least": -0.01, "answerable": 5.0, "phrase": 6.0}
+SURE = {"stated": 8.0, "least": -0.01, "answerable": 5.0}
 """What a trained reader and a verifier say of an answer that they are sure of."""
 
 
@@ -93,7 +93,6 @@ def test_the_chances_of_a_trained_reader_count_where_it_tells_them() -> None:
 def test_a_verifier_counts_where_there_is_one() -> None:
     told = {**features("Who opened the bridge?"), **SURE}
     assert estimate({**told, "answerable": -5.0}) < estimate(told)
-    assert estimate({**told, "phrase": -9.0}) < estimate(told)
 
 
 def test_whole_sentences_are_believed_the_more_the_nearer_a_passage_is() -> None:

@@ -108,7 +108,6 @@ const FEATURES: Record<string, string> = {
   least: "Its least likely word, ln of the chance",
   similarity: "Nearest passage to the question, cosine",
   answerable: "The verifier finds an answer, log-odds",
-  phrase: "The verifier finds this answer, log-odds",
 };
 
 function estimated(features: Record<string, number>): HTMLElement {
