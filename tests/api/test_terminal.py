@@ -230,7 +230,7 @@ def test_weights_that_are_here_are_not_fetched(
     monkeypatch.setattr(terminal, "ensure", lambda *_: pytest.fail("it was fetched"))
     settings = Settings(cache=tmp_path, runtime="llama.cpp")
 
-    assert len(fetch_weights(settings)) == 2
+    assert len(fetch_weights(settings)) == 3
     (embedder,) = fetch_weights(settings, language_model=False)
     assert embedder == tmp_path / settings.embedder
 
