@@ -479,6 +479,7 @@ def test_the_keyboard_is_enough(answering: str, embed: Embed) -> None:
     page = embed(answering)
     page.locator("footnote-chat .launcher").focus()
     page.keyboard.press("Enter")
+    page.locator("footnote-chat textarea:focus").wait_for()
     page.keyboard.type(QUESTION)
     page.keyboard.press("Enter")
     page.locator("footnote-chat .mark").wait_for()
