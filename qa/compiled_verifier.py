@@ -176,5 +176,5 @@ def load_tokenizer(folder: Path, window: int = WINDOW) -> Tokenizer:
 
     tokenizer = Built.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(window, strategy="only_second")
+    tokenizer.enable_truncation(window, strategy="longest_first")
     return tokenizer

@@ -119,6 +119,11 @@ def test_a_text_past_the_window_is_cut_and_the_question_is_not(folder: Path) -> 
     assert encoded.sequence_ids.count(0) == len(QUESTION.split())
 
 
+def test_a_question_past_the_window_is_cut_and_is_no_error(folder: Path) -> None:
+    encoded = load_tokenizer(folder, 12).encode(QUESTION * 9, "okafor closed it")
+    assert len(encoded.ids) == 12
+
+
 @pytest.mark.parametrize("missing", ["tokenizer.json", "model.safetensors"])
 def test_a_file_that_is_missing_is_an_error_that_says_what_to_do(
     folder: Path, adapter: Path, tmp_path: Path, missing: str
