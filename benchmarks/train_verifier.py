@@ -6,8 +6,9 @@
     python benchmarks/train_verifier.py try OUT.safetensors --squad2 FOLDER
 
 `train` fits low-rank additions to all-mpnet-base-v2's matrices (LoRA, Hu et al. 2021,
-arXiv:2106.09685), and two heads: where an answer begins and ends, the first token for nowhere
-(Devlin et al. 2019, arXiv:1810.04805), and whether there is one. It trains for as long as it is
+arXiv:2106.09685), and three heads: where an answer begins and ends, the first token for nowhere
+(Devlin et al. 2019, arXiv:1810.04805), whether there is one, and which sentences give it, each by
+the mean of its tokens. It trains for as long as it is
 given, its rate falling to nothing over that time: some 8 examples a second on two cores with
 bfloat16. `try` asks the questions of `squad2` that were held out, of their own paragraphs. What
 ships was trained for 12 minutes on SQuAD 1.1's questions alone (`--start`), and then for an hour on
@@ -35,9 +36,10 @@ from torch.nn import functional
 from transformers import MPNetModel
 
 from api.terminal import fetch_weights
-from qa.compiled_verifier import ALPHA, MpnetVerifier, load_tokenizer
+from qa.compiled_verifier import ALPHA, MpnetVerifier, load_tokenizer, locate
 from qa.settings import Settings
 from qa.types import Evidence
+from qa.verifier import sentence_spans
 from qa.weights import MPNET, ensure
 
 SEED = 7
@@ -51,8 +53,9 @@ SORTED = 24
 """So many batches are cut from texts sorted by their length, to pad little."""
 WARM_UP = 30
 ANSWERABLE = 0.5
-"""How much the second head's loss counts beside the spans'."""
-WINDOW = 300
+RELEVANT = 1.0
+"""How much the other heads' losses count beside the spans'."""
+WINDOW = 400
 PADDING = 1
 FULL = 127.0
 """What the largest number of a row becomes in eight bits."""
@@ -61,12 +64,16 @@ HELD_DOCUMENTS = ("squad2/Normans", "squad2/1973_oil_crisis")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An example's tokens; `start` and `end` are the span's first and last, 0 for none."""
+    """An example's tokens; `start` and `end` are the span's first and last, 0 for none.
+
+    `sentences` are the tokens of each sentence, half-open, and whether it answers.
+    """
 
     tokens: list[int]
     start: int
     end: int
     answerable: bool
+    sentences: list[tuple[range, bool]]
 
     @property
     def is_placed(self) -> bool:
@@ -109,16 +116,21 @@ class Network(nn.Module):
             parameter.data = parameter.data.float()
         self.span = nn.Linear(base.config.hidden_size, 2)
         self.answerable = nn.Linear(base.config.hidden_size, 1)
-        for head in (self.span, self.answerable):
+        self.relevant = nn.Linear(base.config.hidden_size, 1)
+        for head in (self.span, self.answerable, self.relevant):
             nn.init.normal_(head.weight, std=0.02)
 
     def forward(
         self, tokens: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give span scores [texts, tokens, 2], and the log-odds [texts] that there is an answer."""
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Give span scores [texts, tokens, 2], the log-odds [texts] that there is an answer.
+
+        And each token's [texts, tokens] that its sentence gives it.
+        """
         states = self.base(input_ids=tokens, attention_mask=mask).last_hidden_state.float()
         nowhere = torch.where(mask > 0, 0.0, -1e4).unsqueeze(-1)
-        return self.span(states) + nowhere, self.answerable(states[:, 0])[:, 0]
+        answerable = self.answerable(states[:, 0])[:, 0]
+        return self.span(states) + nowhere, answerable, self.relevant(states)[:, :, 0]
 
     def learned(self) -> dict[str, torch.Tensor]:
         """Give what was learned, under the names that the base model has for its layers."""
@@ -185,18 +197,16 @@ def _train(folder: Path, options: argparse.Namespace) -> None:
 
 def _encode(tokenizer: Tokenizer, row: dict[str, Any]) -> Item | None:
     """Give an example's tokens; None where the answer lies past the window."""
-    encoded = tokenizer.encode(row["question"].strip(), row["text"])
+    encoded = tokenizer.encode(row["question"].strip(), " ".join(row["sentences"]))
+    spans = sentence_spans(row["sentences"])
+    places = locate(encoded, spans)
+    sentences = [(s, told) for s, told in zip(places, row["relevant"], strict=True) if s]
     if row["span"] is None:
-        return Item(encoded.ids, 0, 0, row["answerable"])
-    start, end = row["span"]
-    inside = [
-        place
-        for place, (part, (first, past)) in enumerate(
-            zip(encoded.sequence_ids, encoded.offsets, strict=True)
-        )
-        if part == 1 and past > start and first < end
-    ]
-    return Item(encoded.ids, inside[0], inside[-1], answerable=True) if inside else None
+        return Item(encoded.ids, 0, 0, row["answerable"], sentences)
+    (inside,) = locate(encoded, [row["span"]])
+    if not inside:
+        return None
+    return Item(encoded.ids, inside[0], inside[-1], answerable=True, sentences=sentences)
 
 
 def _batches(items: Sequence[Item], chance: random.Random) -> Iterator[list[Item]]:
@@ -217,13 +227,25 @@ def _loss(network: Network, batch: Sequence[Item]) -> torch.Tensor:
     for row, item in enumerate(batch):
         tokens[row, : len(item.tokens)] = torch.tensor(item.tokens)
         mask[row, : len(item.tokens)] = 1
-    spans, answerable = network(tokens, mask)
+    spans, answerable, relevant = network(tokens, mask)
     placed = torch.tensor([float(item.is_placed) for item in batch])
     wanted = torch.tensor([[item.start, item.end] for item in batch])
     missed = functional.cross_entropy(spans, wanted, reduction="none").mean(dim=1)
     told = torch.tensor([float(item.answerable) for item in batch])
-    return (missed * placed).sum() / placed.sum().clamp(min=1) + ANSWERABLE * (
-        functional.binary_cross_entropy_with_logits(answerable, told)
+    means = [
+        relevant[row, s.start : s.stop].mean()
+        for row, i in enumerate(batch)
+        for s, _ in i.sentences
+    ]
+    share = torch.tensor([1 / len(i.sentences) for i in batch for _ in i.sentences])
+    answers = torch.tensor([float(answer) for i in batch for _, answer in i.sentences])
+    judged = functional.binary_cross_entropy_with_logits(
+        torch.stack(means), answers, weight=share, reduction="sum"
+    )
+    return (
+        (missed * placed).sum() / placed.sum().clamp(min=1)
+        + ANSWERABLE * functional.binary_cross_entropy_with_logits(answerable, told)
+        + RELEVANT * judged / len(batch)
     )
 
 
@@ -247,7 +269,7 @@ def _unpacked(path: Path) -> dict[str, torch.Tensor]:
         for name, value in kept.items()
         if not name.endswith(".scale")
     }
-    heads = ("span.", "answerable.")
+    heads = ("span.", "answerable.", "relevant.")
     return {n if n.startswith(heads) else f"base.{n}": value for n, value in whole.items()}
 
 

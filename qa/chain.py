@@ -1,9 +1,10 @@
 """The retrieval chain, one LangChain runnable that streams events.
 
-`rewrite | retrieve | choose | read | prove`: each step takes what the one before it gives. The
-chain is asynchronous and is streamed with `astream`, which gives tuples of events, or run whole
-with `ainvoke`, which gives all of them in one tuple; the last event holds the `Answer`. `ainvoke`
-runs one step after the other, so only `astream`, and `answer` over it, time the first token.
+`rewrite | retrieve | choose | read | prove`: each step takes what the one before it gives, and
+`read` lets a verifier read first, where there is one. The chain is asynchronous and is streamed
+with `astream`, which gives tuples of events, or run whole with `ainvoke`, which gives all of them
+in one tuple; the last event holds the `Answer`. `ainvoke` runs one step after the other, so only
+`astream`, and `answer` over it, time the first token.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from index.types import Hit
-from qa.conclusion import Draft, Rival, Shown, Turn, Word, conclude, draft, weigh
+from qa.conclusion import Draft, Rival, Shown, Turn, Word, conclude, draft, passages_cited, weigh
 from qa.confidence import estimate, threshold
 from qa.conversation import stand_alone, stands_alone
 from qa.disagreement import differ, find_others
@@ -29,7 +30,7 @@ from qa.errors import (
     ModelUnavailableError,
     QuestionTooLongError,
 )
-from qa.evidence import select
+from qa.evidence import narrow, renumber, select
 from qa.gate import Gate
 from qa.models import Reader, TokenChances
 from qa.prompts import check_messages, cited_messages, quote_messages, trained_messages
@@ -50,16 +51,16 @@ from qa.types import (
     Token,
     Usage,
 )
-from qa.verifier import Verdict, Verifier
+from qa.verifier import WIDE, Reach, Verifier
 from qa.verify import check_question
 from qa.words import visible
 
 Retrievers: TypeAlias = Callable[[str, tuple[str, ...]], BaseRetriever]
 """Given a collection's name and other wordings of the question, a retriever."""
-Piece: TypeAlias = Turn | str | Usage | Certainty | Assent | Verdict | Rival
+Piece: TypeAlias = Turn | str | Usage | Certainty | Assent | Rival
 Pieces: TypeAlias = tuple[Piece, ...]
-"""What is streamed in reading: the turn, a verifier's verdict on it, the model's text, its usage,
-its own word on the answer, and another answer that other documents give.
+"""What is streamed in reading: the turn, and again when it is verified, the model's text, its
+usage, its own word on the answer, and another answer that other documents give.
 
 Tuples add up for `ainvoke`.
 """
@@ -93,6 +94,14 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
     def least_of(turn: Turn) -> float:
         return threshold(bounds.risk if turn.ask.risk is None else turn.ask.risk)
 
+    def reach_of() -> Reach:
+        profile = reader.profile
+        return Reach(
+            bounds.evidence_sentences or profile.sentences,
+            bounds.evidence_characters or profile.characters,
+            profile.worth,
+        )
+
     async def rewrite(ask: Ask) -> Turn:
         began = time.perf_counter()
         question = check_length(ask.question, bounds.question_characters)
@@ -109,12 +118,12 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
         return replace(turn, hits=hits, found=time.perf_counter())
 
     def choose(turn: Turn) -> Turn:
-        profile = reader.profile
+        reach = WIDE if verifier is not None else reach_of()
         evidence = select(
             turn.hits,
-            sentences=bounds.evidence_sentences or profile.sentences,
-            characters=bounds.evidence_characters or profile.characters,
-            worth=profile.worth,
+            sentences=reach.sentences,
+            characters=reach.characters,
+            worth=reach.worth,
         )
         return replace(turn, evidence=evidence, refusal=refuse_early(turn.question, turn.hits))
 
@@ -123,7 +132,9 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
             yield (turn,)
             if turn.refusal is None:
                 async with gate.enter():
-                    async for piece in _read_all(turn, reader, verifier, least_of(turn)):
+                    verified = await _verify(turn, verifier, reach_of())
+                    yield (verified,)
+                    async for piece in _read_all(verified, reader, verifier, least_of(turn)):
                         yield (piece,)
 
     async def prove(groups: AsyncIterator[Pieces]) -> AsyncIterator[tuple[Event, ...]]:
@@ -131,9 +142,10 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
         shown = Shown()
         async for piece in _flatten(groups):
             if isinstance(piece, Turn):
-                turn = piece
-                yield (Started(turn.question, reader.name, turn.question != turn.typed),)
-            elif isinstance(piece, Usage | Certainty | Assent | Verdict | Rival):
+                if turn is None:
+                    yield (Started(piece.question, reader.name, piece.question != piece.typed),)
+                turn, shown.doubted = piece, piece.doubted
+            elif isinstance(piece, Usage | Certainty | Assent | Rival):
                 shown.take(piece)
             elif text := shown.add(piece):
                 yield (Token(text),)
@@ -220,14 +232,15 @@ async def _read_all(
 ) -> AsyncIterator[Piece]:
     """Read, look at the answer again, and look for another one in other documents."""
     raw = ""
-    word = Word(verdict=await _verify(turn, verifier))
-    if word.verdict is not None:
-        yield word.verdict
+    word = Word()
     async for piece in _read(turn, reader):
         raw += piece if isinstance(piece, str) else ""
         word = replace(word, certainty=piece) if isinstance(piece, Certainty) else word
         yield piece
     drafted = draft(turn, raw)
+    if (compared := await _compare(turn, drafted, verifier)) is not None:
+        turn = compared
+        yield turn
     if assent := await _check(drafted, word, turn, reader):
         yield assent
         word = replace(word, assent=assent)
@@ -253,10 +266,33 @@ async def _read(turn: Turn, reader: Reader) -> AsyncIterator[str | Usage | Certa
                 yield Usage(told["input_tokens"], told["output_tokens"])
 
 
-async def _verify(turn: Turn, verifier: Verifier | None) -> Verdict | None:
+async def _verify(turn: Turn, verifier: Verifier | None, reach: Reach) -> Turn:
+    """Let a verifier read the evidence, and leave of it what is worth a reader's time."""
     if verifier is None:
+        return turn
+    verdict = await asyncio.to_thread(verifier.verify, turn.question, turn.evidence)
+    kept = narrow(
+        turn.evidence,
+        verdict.relevant,
+        sentences=reach.sentences,
+        characters=reach.characters,
+    )
+    return replace(
+        turn,
+        evidence=renumber([turn.evidence[place] for place in kept]),
+        verdict=replace(verdict, relevant=tuple(verdict.relevant[place] for place in kept)),
+    )
+
+
+async def _compare(turn: Turn, drafted: Draft, verifier: Verifier | None) -> Turn | None:
+    """Let a verifier compare the question with the passages that whole sentences are from."""
+    if verifier is None or turn.verdict is None or not drafted.quoted or drafted.refusal:
         return None
-    return await asyncio.to_thread(verifier.verify, turn.question, turn.evidence)
+    texts = passages_cited(turn, drafted)
+    if not texts:
+        return None
+    near = await asyncio.to_thread(verifier.compare, turn.question, texts)
+    return replace(turn, verdict=replace(turn.verdict, near=near))
 
 
 async def _check(drafted: Draft, word: Word, turn: Turn, reader: Reader) -> Assent | None:
@@ -281,7 +317,7 @@ async def _read_others(
     others = find_others(turn.evidence, drafted.claims)
     if not others:
         return
-    beside = replace(turn, evidence=others)
+    beside = replace(turn, evidence=others, verdict=None)
     raw = ""
     word = Word()
     async for piece in _read(beside, reader):
@@ -293,7 +329,10 @@ async def _read_others(
             raw += piece
     other = draft(beside, raw)
     if other.refusal is None and differ(drafted.parsed.text, other.parsed.text):
-        word = replace(word, verdict=await _verify(beside, verifier))
+        if verifier is not None:
+            told = await asyncio.to_thread(verifier.verify, beside.question, beside.evidence)
+            beside = replace(beside, verdict=told)
+            beside = await _compare(beside, other, verifier) or beside
         assent = await _check(other, word, beside, reader)
         if assent is not None and assent.usage is not None:
             yield assent.usage

@@ -23,6 +23,9 @@ PARTIAL_MARKER = re.compile(r"\s*(?:\[[\d\s,;\[]*\]*)?\Z")
 SCALE = re.compile(r"\s?(?:%|(?:percent|per cent|thousand|million|billion|trillion)\b)")
 LEAST_COVERAGE = 0.5
 """The share of a claim's words that its sentences must hold, for text without a marker."""
+MOST_GROWN = 4
+LEAST_RELEVANT = -2.0
+"""The least log-odds, a verifier's, of a sentence that is quoted beside another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,26 @@ def complete(reply: str, evidence: Sequence[Evidence]) -> str:
     return reply + found.pop() if len(found) == 1 else reply
 
 
-def quote_whole(raw: str, evidence: Sequence[Evidence]) -> Parsed | None:
+def grow(reply: str, phrases: Sequence[str]) -> str:
+    """Give a reply that was cut short as the whole phrase: "marine" is "marine steam engines".
+
+    `phrases` are what a verifier takes for the likeliest answers, best first: the first that holds
+    the reply decides, where it has at most `MOST_GROWN` words more.
+    """
+    inside = re.compile(rf"(?<!\w){re.escape(reply)}(?!\w)", re.IGNORECASE)
+    phrase = next(filter(inside.search, phrases), reply)
+    return phrase if len(phrase.split()) - len(reply.split()) in range(1, MOST_GROWN + 1) else reply
+
+
+def quote_whole(
+    raw: str, evidence: Sequence[Evidence], relevant: Sequence[float] = ()
+) -> Parsed | None:
     """Take a reply of nothing but numbers for those sentences as they stand; None for another.
 
     Each becomes a claim on itself, white space made single and invisible characters left out.
     Numbers that point at nothing are dropped and counted; so are sentences named twice, uncounted.
+    `relevant` are a verifier's log-odds of each sentence: what has less than `LEAST_RELEVANT` is
+    left out beside what has more.
     """
     if not ONLY_MARKERS.fullmatch(raw):
         return None
@@ -100,7 +118,12 @@ def quote_whole(raw: str, evidence: Sequence[Evidence]) -> Parsed | None:
     by_number = {e.number: e for e in evidence}
     text = ""
     claims = []
-    for number in dict.fromkeys(n for n in asked if n in by_number):
+    named = list(dict.fromkeys(n for n in asked if n in by_number))
+    if relevant and named:
+        odds = {e.number: told for e, told in zip(evidence, relevant, strict=True)}
+        least = min(LEAST_RELEVANT, max(odds[n] for n in named))
+        named = [n for n in named if odds[n] >= least]
+    for number in named:
         text += " " if text else ""
         start = len(text)
         text += " ".join(visible(by_number[number].text).split())

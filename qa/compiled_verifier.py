@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,20 +21,40 @@ import numpy.typing as npt
 from index.compiled import PRECISIONS, is_available, quiet, trace
 from index.embed import Precision, choose_dtype
 from qa.errors import ModelUnavailableError
+from qa.prompts import flatten
 from qa.types import Evidence
-from qa.verifier import Verdict, shown
+from qa.verifier import Verdict, sentence_spans
 from qa.weights import VERIFIER
 
 if TYPE_CHECKING:
     import torch
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 ALPHA = "alpha"
 """The adapter's metadata: what its products are multiplied by, times its rank."""
 WINDOW = 480
 """Tokens of question and text; what is beyond is not read. The model has room for 512."""
+WITHIN = 1.5
+LONGEST = 25
+UNREAD = -10.0
+"""The log-odds of a sentence that there was no room for."""
 FORMAT = ("input_ids", "attention_mask")
-Forward: TypeAlias = Callable[[npt.NDArray[np.int64]], float]
+Forward: TypeAlias = Callable[[npt.NDArray[np.int64]], list[npt.NDArray[np.float32]]]
+"""Tokens [1, n] to what a network gives for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is made ready once.
+
+    `judge` gives the log-odds [1] that there is an answer, each token's [1, n] of being in a
+    sentence that gives it, and of being its first or its last [1, n, 2]; `embed` is the base model:
+    the mean [1, width] of its tokens.
+    """
+
+    tokenizer: Tokenizer
+    judge: Forward
+    embed: Forward
 
 
 class MpnetVerifier:
@@ -54,7 +75,7 @@ class MpnetVerifier:
         self._precision = precision
         self._threads = threads or os.cpu_count() or 1
         self._lock = threading.Lock()
-        self._loaded: tuple[Tokenizer, Forward] | None = None
+        self._loaded: Loaded | None = None
 
     def load(self) -> None:
         """Load the model, some seconds. Raises `ModelUnavailableError`."""
@@ -63,16 +84,35 @@ class MpnetVerifier:
 
     def verify(self, question: str, evidence: Sequence[Evidence]) -> Verdict:
         """Read question and sentences. Raises `ModelUnavailableError`."""
-        asked, text = shown(question, evidence)
+        sentences = [flatten(e.text) for e in evidence]
         with self._lock:
-            tokenizer, forward = self._load()
-            encoded = tokenizer.encode(asked, text)
-            return Verdict(answerable=forward(np.array([encoded.ids], dtype=np.int64)))
+            loaded = self._load()
+            encoded = loaded.tokenizer.encode(flatten(question), " ".join(sentences))
+            tokens = np.array([encoded.ids], dtype=np.int64)
+            answerable, odds, edges = loaded.judge(tokens)
+        spans = sentence_spans(sentences)
+        places = locate(encoded, spans)
+        relevant = (float(odds[0, p.start : p.stop].mean()) if p else UNREAD for p in places)
+        phrases = [
+            " ".join(sentences)[encoded.offsets[first][0] : encoded.offsets[last][1]]
+            for first, last in likely_spans(edges[0], places)
+        ]
+        return Verdict(float(answerable[0]), tuple(relevant), tuple(phrases))
 
-    def _load(self) -> tuple[Tokenizer, Forward]:
+    def compare(self, question: str, texts: Sequence[str]) -> float:
+        """Embed question and texts, some. Raises `ModelUnavailableError`."""
+        with self._lock:
+            loaded = self._load()
+            asked, *others = (
+                loaded.embed(np.array([loaded.tokenizer.encode(flatten(t)).ids], dtype=np.int64))[0]
+                for t in (question, *texts)
+            )
+        return max(_cosine(asked[0], other[0]) for other in others)
+
+    def _load(self) -> Loaded:
         if self._loaded is None:
             try:
-                self._loaded = load_tokenizer(self._folder), self._build()
+                self._loaded = Loaded(load_tokenizer(self._folder), *self._build())
             except Exception as error:  # torch's, safetensors' and tokenizers' own; all are told
                 raise ModelUnavailableError(
                     f"The verifier cannot be loaded: {error}",
@@ -80,22 +120,25 @@ class MpnetVerifier:
                 ) from error
         return self._loaded
 
-    def _build(self) -> Forward:
-        import torch  # noqa: PLC0415  two seconds, and the command line must start at once
-
+    def _build(self) -> Iterator[Forward]:
         dtype = choose_dtype(self._precision)
         with quiet():
-            network = _network(self._folder, self._adapter)
-            if is_available():
-                return _compiled(network, dtype, self._threads)
-        network = network.to(dtype)
+            for network in _networks(self._folder, self._adapter):
+                if is_available():
+                    yield _compiled(network, dtype, self._threads)
+                else:
+                    yield _plain(network.to(dtype))
 
-        def forward(tokens: npt.NDArray[np.int64]) -> float:
-            ids = torch.from_numpy(tokens)
-            with torch.inference_mode():
-                return float(network(ids, torch.ones_like(ids))[0])
 
-        return forward
+def _plain(network: Any) -> Forward:
+    import torch  # noqa: PLC0415  two seconds, and the command line must start at once
+
+    def forward(tokens: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float32]]:
+        ids = torch.from_numpy(tokens)
+        with torch.inference_mode():
+            return [told.float().numpy() for told in network(ids, torch.ones_like(ids))]
+
+    return forward
 
 
 def _compiled(network: Any, dtype: torch.dtype, threads: int) -> Forward:
@@ -118,42 +161,65 @@ def _compiled(network: Any, dtype: torch.dtype, threads: int) -> Forward:
         .create_infer_request()
     )
 
-    def forward(tokens: npt.NDArray[np.int64]) -> float:
+    def forward(tokens: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float32]]:
         request.infer(dict(zip(FORMAT, (tokens, np.ones_like(tokens)), strict=True)))
-        return float(request.get_output_tensor(0).data[0])
+        return [request.get_output_tensor(n).data.copy() for n in range(len(model.outputs))]
 
     return forward
 
 
-def _network(folder: Path, adapter: Path) -> Any:
-    """Build the module: tokens and mask [1, n] to the log-odds [1] that there is an answer."""
+def _networks(folder: Path, adapter: Path) -> Iterator[Any]:
+    """Build the modules of `Loaded.judge` and `Loaded.embed`: tokens and mask, [1, n] each."""
     import torch  # noqa: PLC0415
     from safetensors import safe_open  # noqa: PLC0415
     from transformers import MPNetModel  # noqa: PLC0415  two seconds
 
+    def load_base() -> Any:
+        return MPNetModel.from_pretrained(
+            folder, add_pooling_layer=False, attn_implementation="eager", local_files_only=True
+        )
+
     with safe_open(adapter, "pt") as file:
         trained = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a mapping
         alpha = float(file.metadata()[ALPHA])
-    base = MPNetModel.from_pretrained(
-        folder, add_pooling_layer=False, attn_implementation="eager", local_files_only=True
-    )
+    base = load_base()
     for name, layer in base.named_modules():
         if f"{name}.A" in trained:
             down, up = (unpack(trained, f"{name}.{half}") for half in "AB")
             layer.weight.data += (alpha / len(down)) * (up @ down)
 
-    class Network(torch.nn.Module):
+    class Judge(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.base = base
             self.answerable = _linear(trained, "answerable")
+            self.relevant = _linear(trained, "relevant")
+            self.span = _linear(trained, "span")
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        def forward(
+            self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+        ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
             states = self.base(input_ids=input_ids, attention_mask=attention_mask)
-            odds: torch.Tensor = self.answerable(states.last_hidden_state[:, 0])[:, 0]
-            return odds
+            last = states.last_hidden_state
+            return self.answerable(last[:, 0])[:, 0], self.relevant(last)[:, :, 0], self.span(last)
 
-    return Network().eval()
+    class Embedding(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base = load_base()
+
+        def forward(
+            self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+        ) -> tuple[torch.Tensor]:
+            states = self.base(input_ids=input_ids, attention_mask=attention_mask)
+            return (states.last_hidden_state.mean(dim=1),)
+
+    yield Judge().eval()
+    yield Embedding().eval()
+
+
+def _cosine(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
 
 
 def _linear(trained: Mapping[str, torch.Tensor], name: str) -> torch.nn.Linear:
@@ -168,6 +234,41 @@ def _linear(trained: Mapping[str, torch.Tensor], name: str) -> torch.nn.Linear:
 def unpack(trained: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
     """Give a matrix [rows, columns] that is kept as whole numbers and a scale for each row."""
     return trained[name].float() * trained[f"{name}.scale"].float()
+
+
+def locate(encoded: Encoding, spans: Sequence[tuple[int, int]]) -> list[range]:
+    """Give the tokens of each span of the text, half-open code points; none where it was cut."""
+    places = [n for n, part in enumerate(encoded.sequence_ids) if part == 1]
+    offsets = [encoded.offsets[n] for n in places]
+    ranges = []
+    for start, end in spans:
+        inside = [
+            n
+            for n, (first, past) in zip(places, offsets, strict=True)
+            if past > start and first < end
+        ]
+        ranges.append(range(inside[0], inside[-1] + 1) if inside else range(0))
+    return ranges
+
+
+def likely_spans(
+    edges: npt.NDArray[np.float32], sentences: Sequence[range]
+) -> list[tuple[int, int]]:
+    """Give the likeliest answers, best first, as their first and last tokens, each in a sentence.
+
+    `edges` [n, 2] are the log-odds of each token to be the first or the last. Those are given that
+    are at most `WITHIN` less likely (ln) than the best, of `LONGEST` tokens at most.
+    """
+    scored = sorted(
+        (
+            (float(edges[first, 0] + edges[last, 1]), first, last)
+            for place in sentences
+            for first in place
+            for last in range(first, min(first + LONGEST, place.stop))
+        ),
+        key=lambda span: -span[0],
+    )
+    return [(first, last) for score, first, last in scored if score >= scored[0][0] - WITHIN]
 
 
 def load_tokenizer(folder: Path, window: int = WINDOW) -> Tokenizer:

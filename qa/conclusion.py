@@ -13,6 +13,7 @@ from qa.citations import (
     cite,
     complete,
     ground,
+    grow,
     parse_markers,
     quote_whole,
     split_stream,
@@ -44,14 +45,10 @@ UNSURE = Refusal(RefusalCode.UNCERTAIN, "No passage found clearly answers this."
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What a reader says of its own answer: by its tokens' chances, or in a second look.
-
-    `verdict` is what a verifier makes of the question and the text.
-    """
+    """What a reader says of its own answer: by its tokens' chances, or in a second look."""
 
     certainty: Certainty | None = None
     assent: Assent | None = None
-    verdict: Verdict | None = None
 
     def __bool__(self) -> bool:
         """Say whether it says anything of the answer."""
@@ -62,21 +59,20 @@ class Word:
         """Whether the reader would rather have said that nothing is stated."""
         return self.certainty is not None and self.certainty.stated <= 0
 
-    @property
-    def doubted(self) -> bool:
-        """Whether reader or verifier would rather say that there is no answer."""
-        return self.pressed or (self.verdict is not None and self.verdict.answerable <= 0)
-
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question on its way through the chain; `began` and `found` are `perf_counter` seconds."""
+    """A question on its way through the chain; `began` and `found` are `perf_counter` seconds.
+
+    `verdict` is what a verifier makes of the question and the evidence.
+    """
 
     ask: Ask
     began: float
     question: str
     hits: tuple[Hit, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    verdict: Verdict | None = None
     refusal: Refusal | None = None
     found: float = 0.0
 
@@ -84,6 +80,11 @@ class Turn:
     def typed(self) -> str:
         """What was asked, before any rewriting."""
         return self.ask.question.strip()
+
+    @property
+    def doubted(self) -> bool:
+        """Whether a verifier would rather say that there is no answer."""
+        return self.verdict is not None and self.verdict.answerable <= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ class Shown:
         self.first: float | None = None
         self.usage: Usage | None = None
         self.word = Word()
+        self.doubted = False
+        """Whether a verifier doubts that there is an answer."""
         self.rival: Rival | None = None
         self.sent = ""
         self._held = ""
@@ -132,7 +135,7 @@ class Shown:
         self.raw += piece
         if self.first is None and self.raw.strip():
             self.first = time.perf_counter()
-        if self.word.doubted:
+        if self.doubted or self.word.pressed:
             return ""
         self._held += piece
         begun = self.raw.lstrip().upper()
@@ -141,7 +144,7 @@ class Shown:
         text, self._held = split_stream(self._held)
         return self._send(text)
 
-    def take(self, told: Usage | Certainty | Assent | Verdict | Rival) -> None:
+    def take(self, told: Usage | Certainty | Assent | Rival) -> None:
         """Take what a model used, a word on its answer, or what other documents say."""
         if isinstance(told, Usage):
             self._count(told)
@@ -150,15 +153,13 @@ class Shown:
             self._count(told.usage)
         elif isinstance(told, Certainty):
             self.word = replace(self.word, certainty=told)
-        elif isinstance(told, Verdict):
-            self.word = replace(self.word, verdict=told)
         else:
             self.rival = told
 
     def finish(self) -> str:
         """Give what was still held back, where it turned out to be text."""
         rest, self._held = self._held, ""
-        if says_not_stated(self.raw) or self.word.doubted:
+        if says_not_stated(self.raw) or self.doubted or self.word.pressed:
             return ""
         return self._send(MARKER.sub("", rest)).rstrip()
 
@@ -179,7 +180,10 @@ class Shown:
 def draft(turn: Turn, raw: str) -> Draft:
     """Resolve the markers of a model's text and verify it, without asking anybody."""
     reply = complete(raw.strip(), turn.evidence)
-    whole = quote_whole(reply, turn.evidence)
+    relevant: tuple[float, ...] = ()
+    if turn.verdict is not None:
+        reply, relevant = grow(reply, turn.verdict.phrases), turn.verdict.relevant
+    whole = quote_whole(reply, turn.evidence, relevant)
     parsed = whole or parse_markers(reply, len(turn.evidence))
     claims = ground(parsed, turn.question, turn.evidence)
     refusal = turn.refusal
@@ -246,9 +250,25 @@ def weigh(turn: Turn, drafted: Draft, word: Word) -> Features:
             features |= {"similarity": max((hit.similarity for hit in turn.hits), default=0.0)}
     if word.assent is not None:
         features |= {"check": word.assent.log_odds}
-    if word.verdict is not None:
-        features |= {"answerable": word.verdict.answerable}
+    if turn.verdict is not None:
+        features |= {"answerable": turn.verdict.answerable}
+        if turn.verdict.near is not None:
+            features |= {"near": turn.verdict.near}
     return features
+
+
+def passages_cited(turn: Turn, drafted: Draft) -> list[str]:
+    """Give the passages, with their titles, that the sentences of a reply are from."""
+    cited = {n for claim in drafted.claims for n in claim.numbers}
+    places = [(e.document_id, e.start) for e in turn.evidence if e.number in cited]
+    return [
+        f"{hit.passage.title}. {hit.passage.text}"
+        for hit in turn.hits
+        if any(
+            document == hit.passage.document_id and hit.passage.start <= start < hit.passage.end
+            for document, start in places
+        )
+    ]
 
 
 def _count_unread(turn: Turn) -> int:

@@ -26,7 +26,7 @@ WEIGHTS = Path(__file__).with_name("confidence.json")
 
 WORDS = ("held", "numbers", "negation")
 FEATURES = {
-    "quoted": ("stated", "similarity"),
+    "quoted": ("stated", "similarity", "near"),
     "trained": ("numbers", "negation", "least", "answerable"),
     "checked": (*WORDS, "check"),
     "unchecked": WORDS,
@@ -39,7 +39,8 @@ question's stand in no cited sentence; `negation`: 1 where the question negates 
 and `least`: the `Certainty` of a trained reader. `similarity`: the highest cosine of the question
 and a passage found, known of a reply that is whole sentences: a question that wants an explanation
 is near to a text that has one, while a short answer's question is as near to a text without it.
-`answerable`: a verifier's log-odds that what was read answers the question.
+`near`: the same of the passages that the sentences are from, with their titles, by the verifier's
+larger model. `answerable`: a verifier's log-odds that what was read answers the question.
 """
 
 Features: TypeAlias = dict[str, float]

@@ -7,13 +7,21 @@ read again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from index.search import sentences_by_score
 from index.types import Hit, SentenceHit
 from qa.types import Evidence
 from qa.words import NEGATIONS, names, numbers, words
 
+AT_LEAST = 2
+"""So many sentences are read where there is room, whatever a verifier says of them."""
+RELEVANT = -3.0
+"""The least log-odds, a verifier's, of any other sentence."""
+RETRIEVED = 0.5
+"""How much the log-chance that the search gives a sentence counts beside a verifier's log-odds."""
 COPY_OVERLAP = 0.9
 """The share of their words, of all words of both, that copies have in common."""
 
@@ -63,6 +71,40 @@ def worth_reading(
             kept.append(place)
             used += length
     return kept
+
+
+def narrow(
+    evidence: Sequence[Evidence],
+    relevant: Sequence[float],
+    *,
+    sentences: int,
+    characters: int,
+) -> list[int]:
+    """Give the places of the evidence that a reader should see, in order, of all of it.
+
+    `relevant` are a verifier's log-odds of each sentence. The best `AT_LEAST` come first, then
+    those whose odds are worth the time, while there is room for `sentences` and `characters` (code
+    points).
+    """
+    scores = [
+        odds + RETRIEVED * math.log(e.chance + 1e-9)
+        for odds, e in zip(relevant, evidence, strict=True)
+    ]
+    ranked = sorted(range(len(evidence)), key=lambda place: -scores[place])
+    able = [p for n, p in enumerate(ranked) if n < AT_LEAST or relevant[p] >= RELEVANT]
+    kept = worth_reading(
+        [len(evidence[place].text) for place in able],
+        [1.0] * len(able),
+        sentences=sentences,
+        characters=characters,
+        worth=0.0,
+    )
+    return sorted(able[i] for i in kept)
+
+
+def renumber(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Give evidence with its numbers from 1."""
+    return tuple(replace(e, number=number) for number, e in enumerate(evidence, start=1))
 
 
 def _leave_out_copies(

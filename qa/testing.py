@@ -75,17 +75,27 @@ class ScriptedChatModel(BaseChatModel):
 
 @dataclass(frozen=True, slots=True)
 class ScriptedVerifier:
-    """A verifier of one opinion: `odds` (ln) that any text answers any question."""
+    """A verifier of one opinion: `odds` (ln) that any text answers any question.
+
+    `relevant` gives each sentence's, by its text; all are alike where it is left out.
+    """
 
     odds: float = 6.0
+    relevant: Callable[[str], float] = lambda _text: 0.0
+    near: float = 0.8
 
     def load(self) -> None:
         """Do nothing: there is nothing to load."""
 
     def verify(self, question: str, evidence: Sequence[Evidence]) -> Verdict:
         """Give the opinion."""
-        del question, evidence
-        return Verdict(self.odds)
+        del question
+        return Verdict(self.odds, tuple(self.relevant(e.text) for e in evidence))
+
+    def compare(self, question: str, texts: Sequence[str]) -> float:
+        """Give what `near` says."""
+        del question, texts
+        return self.near
 
 
 def always(reply: str) -> Script:

@@ -8,17 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Protocol
 
-from qa.prompts import flatten
 from qa.types import Evidence
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """How much text is read: sentences, code points, and what `qa.evidence` calls worth."""
+
+    sentences: int
+    characters: int
+    worth: float
+
+
+WIDE = Reach(sentences=8, characters=1300, worth=0.002)
+"""What a verifier reads, of which a reader then reads what answers."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a verifier finds. `answerable`: ln of the odds that the text answers the question."""
+    """What a verifier finds.
+
+    `answerable`: ln of the odds that the text answers the question. `relevant`: of each sentence,
+    that it is one of those that do. `phrases`: what of the text is likeliest the answer, if there
+    is one, best first. `near`: the cosine of the question and the passages that an answer of whole
+    sentences is from, known of such an answer only.
+    """
 
     answerable: float
+    relevant: tuple[float, ...]
+    phrases: tuple[str, ...] = ()
+    near: float | None = None
 
 
 class Verifier(Protocol):
@@ -30,7 +52,14 @@ class Verifier(Protocol):
     def verify(self, question: str, evidence: Sequence[Evidence]) -> Verdict:
         """Read; blocks for a tenth of a second. Raises `ModelError`."""
 
+    def compare(self, question: str, texts: Sequence[str]) -> float:
+        """Give the highest cosine, -1 to 1, of a question and one of some texts.
 
-def shown(question: str, evidence: Sequence[Evidence]) -> tuple[str, str]:
-    """Give question and text as a verifier is shown them."""
-    return flatten(question), " ".join(flatten(e.text) for e in evidence)
+        Blocks for a tenth of a second each. Raises `ModelError`.
+        """
+
+
+def sentence_spans(sentences: Sequence[str]) -> list[tuple[int, int]]:
+    """Give where each sentence stands when all are joined by a space each."""
+    pasts = accumulate(len(s) + 1 for s in sentences)
+    return [(past - 1 - len(s), past - 1) for past, s in zip(pasts, sentences, strict=True)]

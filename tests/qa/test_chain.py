@@ -24,6 +24,7 @@ from qa.errors import (
     QuestionTooLongError,
 )
 from qa.models import PlainReader
+from qa.prompts import flatten
 from qa.settings import Settings
 from qa.testing import ScriptedChatModel, ScriptedVerifier
 from qa.types import (
@@ -562,6 +563,26 @@ def test_an_answer_that_the_verifier_does_not_find_is_refused(
     assert [told.features["answerable"] for told in answers] == [6.0, -9.0]
 
 
+def test_a_trained_reader_is_shown_what_the_verifier_finds_relevant(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    model = CertainChatModel(script=lambda _shown: "€50 billion ($53.5 billion)", stated=0.99)
+    service = build_service(
+        Settings(home=tmp_path),
+        library=seed_library,
+        reader=PlainReader("scripted", model, TRAINED),
+        verifier=ScriptedVerifier(
+            relevant=lambda text: 4.0 if "billion" in text else -20.0 + len(text) / 1000
+        ),
+    )
+    told = given(service)
+    assert told.answered
+    assert all("billion" in e.text for e in told.evidence)
+    assert [e.number for e in told.evidence] == list(range(1, len(told.evidence) + 1))
+    lines = [f"[{e.number}] {flatten(e.text)}" for e in told.evidence]
+    assert model.asked == ["\n".join(lines) + f"\n\nQuestion: {INVEST}"]
+
+
 def test_the_token_chances_of_a_model_that_was_not_trained_decide_nothing(
     seed_library: Library, tmp_path: Path
 ) -> None:
@@ -697,6 +718,27 @@ def test_what_the_reader_doubts_is_no_disagreement(tmp_path: Path) -> None:
     told = last_answer(ask_two_papers(tmp_path, -20.0)[0])
     assert not told.answered
     assert not told.disagreement
+
+
+def test_a_trained_reader_may_name_sentences_of_the_other_document_too(tmp_path: Path) -> None:
+    model = CertainChatModel(
+        script=lambda shown: "24 million crowns" if "24 million" in shown else "[2]", stated=0.999
+    )
+    with Library(tmp_path / "papers", HashingEmbedder()) as library:
+        for name, text in (("herald", HERALD), ("gazette", GAZETTE)):
+            library.ingest(Upload(text.encode(), f"{name}.txt"))
+        service = build_service(
+            Settings(home=tmp_path),
+            library=library,
+            reader=PlainReader("scripted", model, TRAINED),
+            verifier=ScriptedVerifier(near=0.9),
+        )
+        told = asyncio.run(
+            answer(service.chain, Ask("What did the Halden Bridge cost?", "default"))
+        )
+    assert told.answered
+    assert told.disagreement
+    assert {c.title for c in told.citations} == {"herald", "gazette"}
 
 
 def test_passages_that_the_model_was_shown_nothing_of_are_counted(

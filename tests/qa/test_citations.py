@@ -12,6 +12,7 @@ from qa.citations import (
     cite,
     complete,
     ground,
+    grow,
     parse_markers,
     quote_whole,
     split_stream,
@@ -81,6 +82,25 @@ def test_a_number_at_the_end_has_the_scale_that_its_source_gives(
     assert complete(reply, [Evidence(1, "d", "t", 0, len(source), source)]) == expected
 
 
+@pytest.mark.parametrize(
+    ("reply", "phrases", "whole"),
+    [
+        ("marine", ["marine steam engines"], "marine steam engines"),
+        ("marine", ["submarine engines", "the marine engines"], "the marine engines"),
+        ("marine", ["engines"], "marine"),
+        ("marine", ["Marine", "marine steam engines"], "marine"),
+        ("marine", ["marine engines of the most various sorts"], "marine"),
+        ("1971", ["15 August 1971"], "15 August 1971"),
+        ("", ["one"], ""),
+        ("[1]", ["one"], "[1]"),
+    ],
+)
+def test_a_phrase_that_was_cut_short_is_given_whole(
+    reply: str, phrases: list[str], whole: str
+) -> None:
+    assert grow(reply, phrases) == whole
+
+
 def test_a_reply_of_numbers_is_those_sentences_each_a_claim_on_itself() -> None:
     parsed = quote_whole("[2] [1], [2] [9]", bridge_evidence())
     assert parsed is not None
@@ -97,6 +117,20 @@ def test_a_reply_of_numbers_is_those_sentences_each_a_claim_on_itself() -> None:
 def test_a_reply_with_a_word_of_its_own_quotes_no_whole_sentence() -> None:
     for raw in ("It cost 2.4 million [2]", "[2] and [1]", "NOT STATED", "", "1931"):
         assert quote_whole(raw, bridge_evidence()) is None
+
+
+@pytest.mark.parametrize(
+    ("relevant", "kept"),
+    [((3.0, 1.0, 2.0), (1, 2)), ((3.0, -4.0, 2.0), (1,)), ((-7.0, -4.0, 2.0), (2,)), ((), (1, 2))],
+)
+def test_of_sentences_named_those_stay_that_a_verifier_finds_relevant(
+    relevant: tuple[float, ...], kept: tuple[int, ...]
+) -> None:
+    told = bridge_evidence()[:3]
+    parsed = quote_whole("[1] [2]", told, relevant)
+    assert parsed is not None
+    assert tuple(n for claim in parsed.claims for n in claim.numbers) == kept
+    assert parsed.dropped == 0
 
 
 def test_numbers_in_brackets_that_a_source_has_itself_stay_in_its_sentence() -> None:

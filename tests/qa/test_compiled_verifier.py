@@ -14,7 +14,7 @@ from tokenizers.models import WordLevel
 from transformers import MPNetConfig, MPNetModel
 
 from qa import compiled_verifier
-from qa.compiled_verifier import ALPHA, MpnetVerifier, load_tokenizer
+from qa.compiled_verifier import ALPHA, UNREAD, MpnetVerifier, likely_spans, load_tokenizer, locate
 from qa.errors import ModelUnavailableError
 from qa.types import Evidence
 
@@ -22,6 +22,7 @@ WORDS = "<s> <pad> </s> <unk> who opened the bridge ruth okafor closed it".split
 WIDTH, RANK = 8, 2
 LAYER = "encoder.layer.0.attention.attn.v"
 QUESTION = "who opened the bridge"
+TEXT = "okafor closed it"
 EVIDENCE = [
     Evidence(1, "d", "", 0, 30, "ruth okafor opened the bridge"),
     Evidence(2, "d", "", 31, 40, "okafor closed it"),
@@ -78,6 +79,9 @@ def write(path: Path, *, strength: int) -> Path:
             "answerable.weight": numbers(1, WIDTH),
             "answerable.weight.scale": torch.full((1, 1), 0.1),
             "answerable.bias": torch.tensor([0.25]),
+            "relevant.weight": numbers(1, WIDTH),
+            "relevant.weight.scale": torch.full((1, 1), 0.1),
+            "relevant.bias": torch.tensor([-0.25]),
         },
         path,
         metadata={ALPHA: "4.0"},
@@ -90,9 +94,13 @@ def test_openvino_gives_what_pytorch_gives(
 ) -> None:
     pytest.importorskip("openvino", reason="there is no OpenVINO for this machine")
     compiled = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE)
+    near = MpnetVerifier(folder, adapter, precision="float32").compare(QUESTION, [TEXT])
     monkeypatch.setattr(compiled_verifier, "is_available", lambda: False)
-    plain = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE)
+    verifier = MpnetVerifier(folder, adapter, precision="float32")
+    plain = verifier.verify(QUESTION, EVIDENCE)
+    assert near == pytest.approx(verifier.compare(QUESTION, [TEXT]), abs=1e-4)
     assert compiled.answerable == pytest.approx(plain.answerable, abs=1e-4)
+    assert compiled.relevant == pytest.approx(plain.relevant, abs=1e-4)
 
 
 def test_what_is_read_decides(folder: Path, adapter: Path) -> None:
@@ -103,6 +111,49 @@ def test_what_is_read_decides(folder: Path, adapter: Path) -> None:
     assert verifier.verify(QUESTION, EVIDENCE).answerable in told
 
 
+def test_each_sentence_is_judged_by_its_own_words(folder: Path, adapter: Path) -> None:
+    verifier = MpnetVerifier(folder, adapter, precision="float32")
+    twice = verifier.verify(QUESTION, [EVIDENCE[0], EVIDENCE[1], EVIDENCE[0]]).relevant
+    assert len(twice) == 3
+    assert len(set(twice)) == 3  # where it stands counts too
+    assert verifier.verify(QUESTION, []).relevant == ()
+
+
+def test_the_nearest_text_counts_and_what_was_trained_does_not(
+    folder: Path, adapter: Path, tmp_path: Path
+) -> None:
+    verifier = MpnetVerifier(folder, adapter, precision="float32")
+    apart, same = (verifier.compare(QUESTION, [text]) for text in (TEXT, QUESTION))
+    assert -1 <= apart < same == pytest.approx(1.0)
+    assert verifier.compare(QUESTION, [TEXT, QUESTION]) == same
+    strong = write(tmp_path / "strong.safetensors", strength=100)
+    other = MpnetVerifier(folder, strong, precision="float32")
+    assert other.compare(QUESTION, [TEXT]) == apart
+
+
+def test_a_sentence_that_there_was_no_room_for_is_the_least_relevant(
+    folder: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        compiled_verifier, "load_tokenizer", lambda folder: load_tokenizer(folder, 13)
+    )
+    told = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE * 2)
+    assert told.relevant[-1] == UNREAD
+    assert told.relevant[0] > UNREAD
+
+
+@pytest.mark.parametrize(
+    ("span", "words"),
+    [((0, 4), "ruth"), ((5, 11), "okafor"), ((3, 6), "ruth okafor"), ((60, 64), "")],
+)
+def test_a_span_is_located_by_the_tokens_that_it_touches(
+    folder: Path, span: tuple[int, int], words: str
+) -> None:
+    encoded = load_tokenizer(folder).encode("ruth ruth ruth", EVIDENCE[0].text)
+    (place,) = locate(encoded, [span])
+    assert [encoded.tokens[n] for n in place] == words.split()
+
+
 def test_what_was_trained_is_added(folder: Path, tmp_path: Path) -> None:
     weak = write(tmp_path / "weak.safetensors", strength=0)
     strong = write(tmp_path / "strong.safetensors", strength=100)
@@ -111,6 +162,19 @@ def test_what_was_trained_is_added(folder: Path, tmp_path: Path) -> None:
         for path in (weak, strong)
     )
     assert abs(one.answerable - other.answerable) > 1e-3
+
+
+def test_the_likeliest_spans_come_first_and_stay_in_a_sentence() -> None:
+    edges = np.full((8, 2), -9.0, dtype=np.float32)
+    edges[2, 0], edges[3, 1], edges[4, 1], edges[6, 1] = 3.0, 2.0, 1.5, 8.0
+    assert likely_spans(edges, [range(1, 5), range(5, 8)]) == [(2, 3), (2, 4)]
+    assert likely_spans(edges, []) == []
+
+
+def test_a_phrase_is_of_the_text_as_it_is_written(folder: Path, adapter: Path) -> None:
+    told = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE)
+    assert told.phrases
+    assert all(any(phrase in e.text for e in EVIDENCE) for phrase in told.phrases)
 
 
 def test_a_text_past_the_window_is_cut_and_the_question_is_not(folder: Path) -> None:

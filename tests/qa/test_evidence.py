@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -5,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.types import Hit, Passage, SentenceHit, Span
-from qa.evidence import select, worth_reading
+from qa.evidence import narrow, renumber, select, worth_reading
+from qa.types import Evidence
 
 DOCUMENTS = {"d1": "One two. Three four five. Six.", "d2": "Alpha beta. Gamma."}
 
@@ -73,6 +75,48 @@ def test_a_long_sentence_must_promise_more_than_a_short_one() -> None:
 def test_without_a_worth_only_the_budget_counts() -> None:
     kept = worth_reading([10, 10, 10], [0.9, 0.1, 0.0], sentences=9, characters=99, worth=0.0)
     assert kept == [0, 1, 2]
+
+
+def evidence(*texts: str, chances: Sequence[float] = ()) -> list[Evidence]:
+    even = chances or [1 / len(texts)] * len(texts)
+    return [
+        Evidence(n, "d", "D", 0, len(text), text, chance=chance)
+        for n, (text, chance) in enumerate(zip(texts, even, strict=True), start=1)
+    ]
+
+
+def test_what_a_verifier_finds_relevant_stays_in_its_order() -> None:
+    told = evidence("one", "two", "three", "four")
+    kept = narrow(told, [-1.0, -5.0, 2.0, 0.0], sentences=9, characters=99)
+    assert kept == [0, 2, 3]
+    assert [(e.number, e.text) for e in renumber([told[place] for place in kept])] == [
+        (1, "one"),
+        (2, "three"),
+        (3, "four"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentences", "characters", "kept"),
+    [(2, 99, [1, 2]), (9, 8, [1, 2]), (9, 7, [0, 2]), (9, 1, [2])],
+)
+def test_the_most_relevant_ones_fill_the_budget(
+    sentences: int, characters: int, kept: list[int]
+) -> None:
+    told = evidence("a", "two", "three")
+    odds = [0.5, 1.0, 3.0]
+    assert narrow(told, odds, sentences=sentences, characters=characters) == kept
+
+
+def test_the_best_two_stay_however_little_relevant_they_are() -> None:
+    told = evidence("one", "two", "three")
+    assert narrow(told, [-9.0, -8.0, -7.0], sentences=5, characters=99) == [1, 2]
+    assert narrow([], [], sentences=5, characters=99) == []
+
+
+def test_of_what_is_as_relevant_the_search_decides() -> None:
+    told = evidence("one", "two", "three", chances=(0.1, 0.6, 0.3))
+    assert narrow(told, [-9.0] * 3, sentences=5, characters=99) == [1, 2]
 
 
 def test_nothing_found_gives_no_evidence() -> None:

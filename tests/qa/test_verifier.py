@@ -1,12 +1,13 @@
-"""What a verifier is shown."""
+"""How sentences are laid out for a verifier."""
 
 from __future__ import annotations
 
-from qa.types import Evidence
-from qa.verifier import shown
+import pytest
+
+from qa.verifier import sentence_spans
 
 
-def test_what_is_shown_is_on_one_line_and_visible() -> None:
-    texts = ("One\n two.", "Th\u200bree.")
-    evidence = [Evidence(n, "d", "T", 0, 1, text) for n, text in enumerate(texts)]
-    assert shown("Is\nit?", evidence) == ("Is it?", "One two. Three.")
+@pytest.mark.parametrize("sentences", [[], ["One."], ["One.", "Two two.", "Three"]])
+def test_each_sentence_is_found_where_they_are_joined(sentences: list[str]) -> None:
+    whole = " ".join(sentences)
+    assert [whole[start:end] for start, end in sentence_spans(sentences)] == sentences

@@ -107,6 +107,7 @@ const FEATURES: Record<string, string> = {
   stated: "The model finds it stated, log-odds",
   least: "Its least likely word, ln of the chance",
   similarity: "Nearest passage to the question, cosine",
+  near: "Nearest passage cited to the question, by the verifier, cosine",
   answerable: "The verifier finds an answer, log-odds",
 };
 
