@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -121,16 +122,30 @@ def test_a_reply_with_a_word_of_its_own_quotes_no_whole_sentence() -> None:
 
 @pytest.mark.parametrize(
     ("relevant", "kept"),
-    [((3.0, 1.0, 2.0), (1, 2)), ((3.0, -4.0, 2.0), (1,)), ((-7.0, -4.0, 2.0), (2,)), ((), (1, 2))],
+    [
+        ((3.0, 1.0, -2.0), (1, 2)),
+        ((3.0, -4.0, -2.0), (1,)),
+        ((-7.0, -4.0, -2.0), (2,)),
+        ((3.0, -4.0, 0.0), (1, 3)),
+        ((3.0, 1.0, -0.7), (1, 2)),
+        ((), (2, 1)),
+    ],
 )
-def test_of_sentences_named_those_stay_that_a_verifier_finds_relevant(
+def test_a_verifier_revises_which_sentences_are_named(
     relevant: tuple[float, ...], kept: tuple[int, ...]
 ) -> None:
     told = bridge_evidence()[:3]
-    parsed = quote_whole("[1] [2]", told, relevant)
+    parsed = quote_whole("[2] [1]", told, relevant)
     assert parsed is not None
     assert tuple(n for claim in parsed.claims for n in claim.numbers) == kept
     assert parsed.dropped == 0
+
+
+def test_no_sentence_of_a_document_is_added_of_which_none_is_named() -> None:
+    told = [replace(e, document_id=f"d{e.number}") for e in bridge_evidence()[:2]]
+    parsed = quote_whole("[1]", told, (2.0, 5.0))
+    assert parsed is not None
+    assert [claim.numbers for claim in parsed.claims] == [(1,)]
 
 
 def test_numbers_in_brackets_that_a_source_has_itself_stay_in_its_sentence() -> None:
