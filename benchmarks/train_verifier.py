@@ -8,11 +8,12 @@
 `train` fits low-rank additions to all-mpnet-base-v2's matrices (LoRA, Hu et al. 2021,
 arXiv:2106.09685), and three heads: where an answer begins and ends, the first token for nowhere
 (Devlin et al. 2019, arXiv:1810.04805), whether there is one, and which sentences give it, each by
-the mean of its tokens. It trains for as long as it is
-given, its rate falling to nothing over that time: some 8 examples a second on two cores with
-bfloat16. `try` asks the questions of `squad2` that were held out, of their own paragraphs. What
-ships was trained for 12 minutes on SQuAD 1.1's questions alone (`--start`), and then for an hour on
-93 % of these examples.
+the mean of its tokens. It trains for as long as it is given, its rate falling to nothing over that
+time: some 7 examples a second on two cores with bfloat16, in 13 GB of memory. `try` asks the
+questions of `squad2` that were held out, of their own paragraphs. What ships was trained in three
+runs, each from what the one before wrote (`--start`): 12 minutes on SQuAD 1.1's questions alone, an
+hour on what there was of `almost.jsonl` and the rest, and 76 minutes on all that is new since and a
+third of the old (docs/decisions/0019, 0020).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 An example is a question, some sentences, which of them answer it, and where in them the answer
 stands; or that it stands nowhere. Three files of our own make most of them:
 
-- `almost.jsonl`: short questions about 2,700 paragraphs of SQuAD 1.1's training set (Rajpurkar et
+- `almost.jsonl`: short questions about 3,300 paragraphs of SQuAD 1.1's training set (Rajpurkar et
   al. 2016, arXiv:1606.05250, CC BY-SA 4.0, which holds for that file and the next). Two thirds are
   such as the paragraph seems to answer and does not, in the manner of SQuAD 2.0, whose own training
   set is not used.
