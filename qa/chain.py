@@ -33,7 +33,7 @@ from qa.errors import (
 from qa.evidence import narrow, renumber, select
 from qa.gate import Gate
 from qa.models import Reader, TokenChances
-from qa.prompts import check_messages, cited_messages, quote_messages, trained_messages
+from qa.prompts import check_messages, cited_messages, flatten, quote_messages, trained_messages
 from qa.retriever import read_hits
 from qa.types import (
     Answer,
@@ -277,11 +277,14 @@ async def _verify(turn: Turn, verifier: Verifier | None, reach: Reach) -> Turn:
         sentences=reach.sentences,
         characters=reach.characters,
     )
-    return replace(
-        turn,
-        evidence=renumber([turn.evidence[place] for place in kept]),
-        verdict=replace(verdict, relevant=tuple(verdict.relevant[place] for place in kept)),
+    evidence = renumber([turn.evidence[place] for place in kept])
+    shown = [flatten(e.text) for e in evidence]
+    seen = replace(
+        verdict,
+        relevant=tuple(verdict.relevant[place] for place in kept),
+        phrases=tuple(p for p in verdict.phrases if any(p in text for text in shown)),
     )
+    return replace(turn, evidence=evidence, verdict=seen)
 
 
 async def _compare(turn: Turn, drafted: Draft, verifier: Verifier | None) -> Turn | None:

@@ -98,8 +98,10 @@ def grow(reply: str, phrases: Sequence[str]) -> str:
     """Give a reply that was cut short as the whole phrase: "marine" is "marine steam engines".
 
     `phrases` are what a verifier takes for the likeliest answers, best first: the first that holds
-    the reply decides, where it has at most `MOST_GROWN` words more.
+    the reply decides, where it has at most `MOST_GROWN` words more. A yes or a no is whole.
     """
+    if reply.casefold().strip(" .,") in {"yes", "no"}:
+        return reply
     inside = re.compile(rf"(?<!\w){re.escape(reply)}(?!\w)", re.IGNORECASE)
     phrase = next(filter(inside.search, phrases), reply)
     return phrase if len(phrase.split()) - len(reply.split()) in range(1, MOST_GROWN + 1) else reply

@@ -78,12 +78,13 @@ class ScriptedVerifier:
     """A verifier of one opinion: `odds` (ln) that any text answers any question.
 
     `relevant` gives each sentence's, by its text; without it, all are such that what a reader names
-    stays and nothing is added to it.
+    stays and nothing is added to it. `phrases` are the likeliest answers, best first.
     """
 
     odds: float = 6.0
     relevant: Callable[[str], float] = lambda _text: -0.75
     near: float = 0.8
+    phrases: tuple[str, ...] = ()
 
     def load(self) -> None:
         """Do nothing: there is nothing to load."""
@@ -91,7 +92,7 @@ class ScriptedVerifier:
     def verify(self, question: str, evidence: Sequence[Evidence]) -> Verdict:
         """Give the opinion."""
         del question
-        return Verdict(self.odds, tuple(self.relevant(e.text) for e in evidence))
+        return Verdict(self.odds, tuple(self.relevant(e.text) for e in evidence), self.phrases)
 
     def compare(self, question: str, texts: Sequence[str]) -> float:
         """Give what `near` says."""

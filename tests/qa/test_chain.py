@@ -583,6 +583,29 @@ def test_a_trained_reader_is_shown_what_the_verifier_finds_relevant(
     assert model.asked == ["\n".join(lines) + f"\n\nQuestion: {INVEST}"]
 
 
+@pytest.mark.parametrize(
+    ("phrases", "whole"),
+    [
+        (("plans to invest €50 billion",), "plans to invest €50 billion"),
+        (("€50 billion in ships", "invest €50 billion"), "invest €50 billion"),
+        ((), "€50 billion"),
+    ],
+)
+def test_a_phrase_is_completed_from_the_sentences_that_are_shown(
+    seed_library: Library, tmp_path: Path, phrases: tuple[str, ...], whole: str
+) -> None:
+    model = CertainChatModel(script=lambda _shown: "€50 billion", stated=0.99)
+    service = build_service(
+        Settings(home=tmp_path),
+        library=seed_library,
+        reader=PlainReader("scripted", model, TRAINED),
+        verifier=ScriptedVerifier(phrases=phrases),
+    )
+    told = given(service)
+    assert told.text == whole
+    assert all(whole in c.quote for c in told.citations)
+
+
 def test_the_token_chances_of_a_model_that_was_not_trained_decide_nothing(
     seed_library: Library, tmp_path: Path
 ) -> None:

@@ -93,6 +93,8 @@ def test_a_number_at_the_end_has_the_scale_that_its_source_gives(
         ("marine", ["marine engines of the most various sorts"], "marine"),
         ("1971", ["15 August 1971"], "15 August 1971"),
         ("", ["one"], ""),
+        ("No", ["no known way"], "No"),
+        ("yes.", ["yes. That is so"], "yes."),
         ("[1]", ["one"], "[1]"),
     ],
 )
