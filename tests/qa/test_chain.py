@@ -527,12 +527,15 @@ def trained(
     """Build a service whose reader is so sure that it is stated, and of its least likely token."""
     stated, least = chances
     model = CertainChatModel(script=lambda _shown: reply, stated=stated, least=least)
-    return build_service(
-        Settings(home=home),
-        library=library,
-        reader=PlainReader("scripted", model, TRAINED),
-        verifier=ScriptedVerifier(odds),
-    )
+    return verified(library, home, model, ScriptedVerifier(odds))
+
+
+def verified(
+    library: Library, home: Path, model: ScriptedChatModel, verifier: ScriptedVerifier
+) -> Service:
+    """Build a service whose reader was trained."""
+    reader = PlainReader("scripted", model, TRAINED)
+    return build_service(Settings(home=home), library=library, reader=reader, verifier=verifier)
 
 
 def test_a_trained_reader_is_sure_by_its_own_tokens(seed_library: Library, tmp_path: Path) -> None:
@@ -567,14 +570,8 @@ def test_a_trained_reader_is_shown_what_the_verifier_finds_relevant(
     seed_library: Library, tmp_path: Path
 ) -> None:
     model = CertainChatModel(script=lambda _shown: "€50 billion ($53.5 billion)", stated=0.99)
-    service = build_service(
-        Settings(home=tmp_path),
-        library=seed_library,
-        reader=PlainReader("scripted", model, TRAINED),
-        verifier=ScriptedVerifier(
-            relevant=lambda text: 4.0 if "billion" in text else -20.0 + len(text) / 1000
-        ),
-    )
+    verifier = ScriptedVerifier(relevant=lambda text: 4.0 if "billion" in text else -len(text))
+    service = verified(seed_library, tmp_path, model, verifier)
     told = given(service)
     assert told.answered
     assert all("billion" in e.text for e in told.evidence)
@@ -595,12 +592,7 @@ def test_a_phrase_is_completed_from_the_sentences_that_are_shown(
     seed_library: Library, tmp_path: Path, phrases: tuple[str, ...], whole: str
 ) -> None:
     model = CertainChatModel(script=lambda _shown: "€50 billion", stated=0.99)
-    service = build_service(
-        Settings(home=tmp_path),
-        library=seed_library,
-        reader=PlainReader("scripted", model, TRAINED),
-        verifier=ScriptedVerifier(phrases=phrases),
-    )
+    service = verified(seed_library, tmp_path, model, ScriptedVerifier(phrases=phrases))
     told = given(service)
     assert told.text == whole
     assert all(whole in c.quote for c in told.citations)
@@ -750,12 +742,7 @@ def test_a_trained_reader_may_name_sentences_of_the_other_document_too(tmp_path:
     with Library(tmp_path / "papers", HashingEmbedder()) as library:
         for name, text in (("herald", HERALD), ("gazette", GAZETTE)):
             library.ingest(Upload(text.encode(), f"{name}.txt"))
-        service = build_service(
-            Settings(home=tmp_path),
-            library=library,
-            reader=PlainReader("scripted", model, TRAINED),
-            verifier=ScriptedVerifier(near=0.9),
-        )
+        service = verified(library, tmp_path, model, ScriptedVerifier(near=0.9))
         told = asyncio.run(
             answer(service.chain, Ask("What did the Halden Bridge cost?", "default"))
         )
