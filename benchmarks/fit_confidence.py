@@ -42,7 +42,7 @@ PENALTY = 10.0
 LONG_WORDS = 15
 """Gold answers longer than this are judged by the sentences cited, not by their words."""
 RIGHT_F1 = 0.5
-STEPS = tuple(n / 50 for n in range(8, 34))
+STEPS = tuple(n / 50 for n in range(8, 43))
 """The thresholds whose figures are printed, for a person to choose from."""
 ROUNDS = 50
 
@@ -84,9 +84,9 @@ async def _ask_all(options: argparse.Namespace) -> None:
     fetch_weights(settings)
     library = build_library(settings)
     collection = f"fit-{options.documents.parent.name}"
-    sources = _fill(library, options.documents, collection)
+    sources = fill(library, options.documents, collection)
     service = build_service(settings, library=library)
-    done = {json.loads(line)["id"] for line in _lines(options.out)}
+    done = {json.loads(line)["id"] for line in read_lines(options.out)}
     questions = read_questions(options.questions).questions[: options.limit]
     try:
         with options.out.open("a", encoding="utf-8") as out:
@@ -99,7 +99,7 @@ async def _ask_all(options: argparse.Namespace) -> None:
         service.close()
 
 
-def _fill(library: Library, documents: Path, collection: str) -> dict[str, str]:
+def fill(library: Library, documents: Path, collection: str) -> dict[str, str]:
     """Ingest; give the source of each document's id."""
     for upload in track(read_documents(documents), description="ingesting"):
         library.ingest(Upload(upload.data, upload.name, collection, upload.source, upload.title))
@@ -135,7 +135,7 @@ def _is_right(question: Question, text: str, cited: Sequence[tuple[str, int, int
 
 
 def _fit_all(runs: Sequence[Path], *, write: bool) -> None:
-    sets = {run.stem: [_read(json.loads(line)) for line in _lines(run)] for run in runs}
+    sets = {run.stem: [_read(json.loads(line)) for line in read_lines(run)] for run in runs}
     told = [case for cases in sets.values() for case in cases if case.features]
     # What a risk accepts is a choice, made from these figures by hand; it stays as it is written.
     fitted: dict[str, Any] = json.loads(WEIGHTS.read_text(encoding="utf-8"))
@@ -155,7 +155,7 @@ def _fit_all(runs: Sequence[Path], *, write: bool) -> None:
             "weights": {c: round(float(w), 4) for c, w in zip(columns, weights, strict=True)},
         }
         chances[name] = np.full(len(told), np.nan)
-        chances[name][known] = _hold_out(rows, right, [case.document for case in cases])
+        chances[name][known] = hold_out(rows, right, [case.document for case in cases])
         held_out = auc(right, chances[name][known])
         print(f"{name}: {len(cases)} answers, AUC held out {held_out:.3f}")
         for column, weight in fitted[name]["weights"].items():
@@ -178,7 +178,7 @@ def _is_known_by(name: str, case: Case) -> bool:
     return name in {"checked", "unchecked"}
 
 
-def _hold_out(rows: Rows, right: Rows, documents: Sequence[str]) -> Rows:
+def hold_out(rows: Rows, right: Rows, documents: Sequence[str]) -> Rows:
     """Give each answer its chance by weights that were fitted without its document."""
     chances = np.zeros(len(right))
     for document in set(documents):
@@ -242,7 +242,8 @@ def _read(line: dict[str, Any]) -> Case:
     return Case(line["document"], line["answerable"], line["features"], line["right"], line["f1"])
 
 
-def _lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
+    """Give a run's lines; none where there is no such file."""
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 

@@ -1,4 +1,4 @@
-"""Train the verifier (`qa/verifier.safetensors`), and say what it tells apart.
+"""Train the verifier (`qa/verifier.safetensors`, `explainer.safetensors`), and say what it tells apart.
 
     pip install -c constraints.txt -e '.[train]'
     python benchmarks/verifier_examples.py --squad1 .. --squad2 .. --clapnq .. --out WORK
@@ -13,7 +13,9 @@ time: some 7 examples a second on two cores with bfloat16, in 13 GB of memory. `
 questions of `squad2` that were held out, of their own paragraphs. What ships was trained in three
 runs, each from what the one before wrote (`--start`): 12 minutes on SQuAD 1.1's questions alone, an
 hour on what there was of `almost.jsonl` and the rest, and 76 minutes on all that is new since and a
-third of the old (docs/decisions/0019, 0020).
+third of the old (docs/decisions/0019, 0020). From that the explainer was trained, 25 minutes
+(`--rate 3e-4`) on whole passages, all examples with several sentences that answer, and a part of
+the rest (docs/decisions/0021).
 """
 
 from __future__ import annotations

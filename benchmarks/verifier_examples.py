@@ -38,13 +38,14 @@ from rich.progress import track
 
 from api.terminal import fetch_weights
 from index.library import Library, Upload
+from index.types import Hit
 from qa.bootstrap import build_library
 from qa.evaluation.questions import read_documents
-from qa.evidence import select
+from qa.evidence import select, whole_passages
 from qa.prompts import flatten
 from qa.settings import Settings
 from qa.types import TRAINED, Evidence
-from qa.verifier import WIDE, Reach, sentence_spans
+from qa.verifier import WIDE, Reach, head, sentence_spans
 from qa.words import content_stems, stems
 
 SEED = 7
@@ -64,6 +65,11 @@ TRIED = 60
 """Of so many paragraphs, so many are looked at for sentences with the question's words."""
 STRANGERS = (1, 3)
 TEXTS = tuple(Path(__file__).with_name(name) for name in ("nearly.jsonl", "invented.jsonl"))
+WHOLE_PASSAGES = {"clapnq": 4}
+"""So often each whole passage with a question that asks for an explanation is taken, by folder.
+
+There are few that people wrote, and which sentences explain is asked of whole passages only.
+"""
 NARROWER = (
     Reach(TRAINED.sentences, TRAINED.characters, TRAINED.worth),
     Reach(sentences=4, characters=700, worth=0.0),
@@ -154,6 +160,9 @@ def _explained(articles: Sequence[Row], chance: random.Random) -> Iterator[Examp
                 relevant = tuple(n in numbers for n in kept)
                 shown = tuple(sentences[n - 1] for n in kept)
                 yield Example(question, shown, relevant, None, answerable=any(relevant))
+            relevant = tuple(n in numbers for n in range(1, len(sentences) + 1))
+            title = articles[row["article"]]["title"].replace("_", " ")
+            yield _whole(question, title, sentences, relevant)
 
 
 def _elsewhere(articles: Sequence[Row], chance: random.Random) -> Iterator[Example]:
@@ -275,15 +284,33 @@ def _looked_up(library: Library, folder: Path, name: str, reach: Reach) -> Itera
             worth=reach.worth,
         )
         yield from _of_evidence(row, evidence, [sources[e.document_id] for e in evidence])
+        for _ in range(WHOLE_PASSAGES.get(folder.name, 0) if reach == WIDE else 0):
+            yield from _of_passages(row, hits, sources)
+
+
+def _of_passages(row: Row, hits: Sequence[Hit], sources: Mapping[str, str]) -> Iterator[Example]:
+    """Give each passage with gold sentences whole, and the best passage of those without."""
+    judged = [
+        (hit, passage, _gold(row, passage, [sources[e.document_id] for e in passage]))
+        for hit, passage in zip(hits, whole_passages((), hits), strict=True)
+    ]
+    with_none = [case for case in judged if not any(case[2])]
+    for hit, passage, gold in (*(case for case in judged if any(case[2])), *with_none[:1]):
+        sentences = [flatten(e.text) for e in passage]
+        yield _whole(row["question"], hit.passage.title, sentences, gold)
+
+
+def _whole(
+    question: str, title: str, sentences: Sequence[str], relevant: Sequence[bool]
+) -> Example:
+    """Give a passage as it is judged whole: its title first, which answers nothing."""
+    shown, told = (head(title), *sentences), (False, *relevant)
+    return Example(question, shown, told, None, answerable=any(relevant))
 
 
 def _of_evidence(row: Row, evidence: Sequence[Evidence], read: Sequence[str]) -> Iterator[Example]:
     texts = tuple(flatten(e.text) for e in evidence)
-    gold = [
-        source == row["document"]
-        and any(start < e.end and e.start < end for start, end in row["evidence"])
-        for e, source in zip(evidence, read, strict=True)
-    ]
+    gold = _gold(row, evidence, read)
     span = None
     for (before, _), text, is_gold in zip(sentence_spans(texts), texts, gold, strict=True):
         if is_gold:
@@ -296,6 +323,14 @@ def _of_evidence(row: Row, evidence: Sequence[Evidence], read: Sequence[str]) ->
     ):
         return  # perhaps another sentence answers it, perhaps not
     yield Example(row["question"], texts, tuple(gold), span, answerable=any(gold))
+
+
+def _gold(row: Row, evidence: Sequence[Evidence], read: Sequence[str]) -> list[bool]:
+    return [
+        source == row["document"]
+        and any(start < e.end and e.start < end for start, end in row["evidence"])
+        for e, source in zip(evidence, read, strict=True)
+    ]
 
 
 def _show(

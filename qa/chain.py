@@ -30,7 +30,8 @@ from qa.errors import (
     ModelUnavailableError,
     QuestionTooLongError,
 )
-from qa.evidence import narrow, renumber, select
+from qa.evidence import narrow, renumber, select, whole_passages
+from qa.explanation import Judged, choose
 from qa.gate import Gate
 from qa.models import Reader, TokenChances
 from qa.prompts import check_messages, cited_messages, flatten, quote_messages, trained_messages
@@ -238,8 +239,9 @@ async def _read_all(
         word = replace(word, certainty=piece) if isinstance(piece, Certainty) else word
         yield piece
     drafted = draft(turn, raw)
-    if (compared := await _compare(turn, drafted, verifier)) is not None:
-        turn = compared
+    if verifier is not None and drafted.quoted and drafted.refusal is None:
+        turn = await _explain(await _compare(turn, drafted, verifier), drafted, verifier)
+        drafted = draft(turn, raw)
         yield turn
     if assent := await _check(drafted, word, turn, reader):
         yield assent
@@ -287,15 +289,35 @@ async def _verify(turn: Turn, verifier: Verifier | None, reach: Reach) -> Turn:
     return replace(turn, evidence=evidence, verdict=seen)
 
 
-async def _compare(turn: Turn, drafted: Draft, verifier: Verifier | None) -> Turn | None:
+async def _compare(turn: Turn, drafted: Draft, verifier: Verifier) -> Turn:
     """Let a verifier compare the question with the passages that whole sentences are from."""
-    if verifier is None or turn.verdict is None or not drafted.quoted or drafted.refusal:
-        return None
-    texts = passages_cited(turn, drafted)
-    if not texts:
-        return None
+    hits = passages_cited(turn, drafted)
+    if turn.verdict is None or not hits:
+        return turn
+    texts = [f"{hit.passage.title}. {hit.passage.text}" for hit in hits]
     near = await asyncio.to_thread(verifier.compare, turn.question, texts)
     return replace(turn, verdict=replace(turn.verdict, near=near))
+
+
+async def _explain(turn: Turn, drafted: Draft, verifier: Verifier) -> Turn:
+    """Choose which sentences to quote, of all of the passages of which a reader named some."""
+    named = frozenset(n for claim in drafted.claims for n in claim.numbers)
+    hits = passages_cited(turn, drafted)
+    if not hits:
+        return turn
+    judged = []
+    for hit, sentences in zip(hits, whole_passages(turn.evidence, hits), strict=True):
+        relevant = await asyncio.to_thread(
+            verifier.explain, turn.question, hit.passage.title, sentences
+        )
+        judged.append(Judged(sentences, relevant))
+    chosen = choose(judged, named)
+    added = [e for e in chosen if e.number > len(turn.evidence)]
+    return replace(
+        turn,
+        evidence=(*turn.evidence, *added),
+        quotes=tuple(e.number for e in chosen),
+    )
 
 
 async def _check(drafted: Draft, word: Word, turn: Turn, reader: Reader) -> Assent | None:
@@ -320,7 +342,7 @@ async def _read_others(
     others = find_others(turn.evidence, drafted.claims)
     if not others:
         return
-    beside = replace(turn, evidence=others, verdict=None)
+    beside = replace(turn, evidence=others, verdict=None, quotes=())
     raw = ""
     word = Word()
     async for piece in _read(beside, reader):
@@ -335,7 +357,8 @@ async def _read_others(
         if verifier is not None:
             told = await asyncio.to_thread(verifier.verify, beside.question, beside.evidence)
             beside = replace(beside, verdict=told)
-            beside = await _compare(beside, other, verifier) or beside
+            if other.quoted:
+                beside = await _compare(beside, other, verifier)
         assent = await _check(other, word, beside, reader)
         if assent is not None and assent.usage is not None:
             yield assent.usage

@@ -25,10 +25,6 @@ LEAST_COVERAGE = 0.5
 """The share of a claim's words that its sentences must hold, for text without a marker."""
 MOST_GROWN = 4
 """So many words at most complete a phrase that was cut short."""
-LEAST_NAMED = -1.0
-"""The least log-odds, a verifier's, of a sentence that is named beside a better one."""
-LEAST_ADDED = -0.5
-"""The same of a sentence that is not named, of a document of which one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +104,13 @@ def grow(reply: str, phrases: Sequence[str]) -> str:
 
 
 def quote_whole(
-    raw: str, evidence: Sequence[Evidence], relevant: Sequence[float] = ()
+    raw: str, evidence: Sequence[Evidence], chosen: Sequence[int] = ()
 ) -> Parsed | None:
     """Take a reply of nothing but numbers for those sentences as they stand; None for another.
 
     Each becomes a claim on itself, white space made single and invisible characters left out.
     Numbers that point at nothing are dropped and counted; so are sentences named twice, uncounted.
-    `relevant` are a verifier's log-odds of each sentence: by these some named ones are left out and
-    others of the same documents are added, and all come in the evidence's order.
+    `chosen` are other numbers to take in the place of those that point at something.
     """
     if not ONLY_MARKERS.fullmatch(raw):
         return None
@@ -124,28 +119,12 @@ def quote_whole(
     text = ""
     claims = []
     named = list(dict.fromkeys(n for n in asked if n in by_number))
-    if relevant and named:
-        named = _revise(named, evidence, relevant)
-    for number in named:
+    for number in (chosen or named) if named else ():
         text += " " if text else ""
         start = len(text)
         text += " ".join(visible(by_number[number].text).split())
         claims.append(Claim(start, len(text), (number,)))
     return Parsed(text, tuple(claims), sum(n not in by_number for n in asked))
-
-
-def _revise(
-    named: Sequence[int], evidence: Sequence[Evidence], relevant: Sequence[float]
-) -> list[int]:
-    odds = {e.number: told for e, told in zip(evidence, relevant, strict=True)}
-    least = min(LEAST_NAMED, max(odds[n] for n in named))
-    documents = {e.document_id for e in evidence if e.number in named}
-    return [
-        e.number
-        for e in evidence
-        if odds[e.number] >= (least if e.number in named else LEAST_ADDED)
-        and e.document_id in documents
-    ]
 
 
 def attribute(claim: str, question: str, evidence: Sequence[Evidence]) -> tuple[int, ...]:

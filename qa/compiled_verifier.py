@@ -1,9 +1,10 @@
 """The verifier that ships: all-mpnet-base-v2 with what was trained on top of it.
 
 The base model's files are fetched as they were published. What `benchmarks/train_verifier.py`
-trained, a LoRA adapter (Hu et al. 2021, arXiv:2106.09685) and its heads, comes with this package
-in eight bits, and is added to the matrices once, as they are loaded. OpenVINO runs it where it is
-installed, PyTorch elsewhere.
+trained, LoRA adapters (Hu et al. 2021, arXiv:2106.09685) and their heads, comes with this package
+in eight bits, and is added to the matrices once, as they are loaded: one that judges what was
+found, and one that judges whole passages. OpenVINO runs them where it is installed, PyTorch
+elsewhere.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from index.embed import Precision, choose_dtype
 from qa.errors import ModelUnavailableError
 from qa.prompts import flatten
 from qa.types import Evidence
-from qa.verifier import Verdict, sentence_spans
-from qa.weights import VERIFIER
+from qa.verifier import Verdict, head, sentence_spans
+from qa.weights import EXPLAINER, VERIFIER
 
 if TYPE_CHECKING:
     import torch
@@ -48,30 +49,33 @@ class Loaded:
     """What is made ready once.
 
     `judge` gives the log-odds [1] that there is an answer, each token's [1, n] of being in a
-    sentence that gives it, and of being its first or its last [1, n, 2]; `embed` is the base model:
-    the mean [1, width] of its tokens.
+    sentence that gives it, and of being its first or its last [1, n, 2]; `explain` gives the same,
+    trained for whole passages; `embed` is the base model: the mean [1, width] of its tokens.
     """
 
     tokenizer: Tokenizer
     judge: Forward
+    explain: Forward
     embed: Forward
 
 
 class MpnetVerifier:
     """A `Verifier`, loaded at its first use or by `load`. Safe to call from several threads.
 
-    `folder` has the base model's files, `adapter` what was trained; `precision` as an embedder's.
+    `folder` has the base model's files, `adapter` and `explainer` what was trained; `precision` as
+    an embedder's.
     """
 
     def __init__(
         self,
         folder: Path,
         adapter: Path = VERIFIER,
+        explainer: Path = EXPLAINER,
         *,
         precision: Precision = "auto",
         threads: int | None = None,
     ) -> None:
-        self._folder, self._adapter = folder, adapter
+        self._folder, self._adapters = folder, (adapter, explainer)
         self._precision = precision
         self._threads = threads or os.cpu_count() or 1
         self._lock = threading.Lock()
@@ -90,14 +94,23 @@ class MpnetVerifier:
             encoded = loaded.tokenizer.encode(flatten(question), " ".join(sentences))
             tokens = np.array([encoded.ids], dtype=np.int64)
             answerable, odds, edges = loaded.judge(tokens)
-        spans = sentence_spans(sentences)
-        places = locate(encoded, spans)
-        relevant = (float(odds[0, p.start : p.stop].mean()) if p else UNREAD for p in places)
+        places = locate(encoded, sentence_spans(sentences))
         phrases = [
             " ".join(sentences)[encoded.offsets[first][0] : encoded.offsets[last][1]]
             for first, last in likely_spans(edges[0], places)
         ]
-        return Verdict(float(answerable[0]), tuple(relevant), tuple(phrases))
+        return Verdict(float(answerable[0]), _judge_all(odds, places), tuple(phrases))
+
+    def explain(
+        self, question: str, title: str, sentences: Sequence[Evidence]
+    ) -> tuple[float, ...]:
+        """Read a question and a whole passage. Raises `ModelUnavailableError`."""
+        shown = [head(title), *(flatten(e.text) for e in sentences)]
+        with self._lock:
+            loaded = self._load()
+            encoded = loaded.tokenizer.encode(flatten(question), " ".join(shown))
+            _, odds, _ = loaded.explain(np.array([encoded.ids], dtype=np.int64))
+        return _judge_all(odds, locate(encoded, sentence_spans(shown))[1:])
 
     def compare(self, question: str, texts: Sequence[str]) -> float:
         """Embed question and texts, some. Raises `ModelUnavailableError`."""
@@ -123,7 +136,7 @@ class MpnetVerifier:
     def _build(self) -> Iterator[Forward]:
         dtype = choose_dtype(self._precision)
         with quiet():
-            for network in _networks(self._folder, self._adapter):
+            for network in _networks(self._folder, self._adapters):
                 if is_available():
                     yield _compiled(network, dtype, self._threads)
                 else:
@@ -168,8 +181,13 @@ def _compiled(network: Any, dtype: torch.dtype, threads: int) -> Forward:
     return forward
 
 
-def _networks(folder: Path, adapter: Path) -> Iterator[Any]:
-    """Build the modules of `Loaded.judge` and `Loaded.embed`: tokens and mask, [1, n] each."""
+def _judge_all(odds: npt.NDArray[np.float32], places: Sequence[range]) -> tuple[float, ...]:
+    """Give each sentence the mean of its tokens' log-odds [1, n]."""
+    return tuple(float(odds[0, p.start : p.stop].mean()) if p else UNREAD for p in places)
+
+
+def _networks(folder: Path, adapters: Sequence[Path]) -> Iterator[Any]:
+    """Build a module that judges for each adapter, and one that embeds: tokens, mask [1, n]."""
     import torch  # noqa: PLC0415
     from safetensors import safe_open  # noqa: PLC0415
     from transformers import MPNetModel  # noqa: PLC0415  two seconds
@@ -179,19 +197,17 @@ def _networks(folder: Path, adapter: Path) -> Iterator[Any]:
             folder, add_pooling_layer=False, attn_implementation="eager", local_files_only=True
         )
 
-    with safe_open(adapter, "pt") as file:
-        trained = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a mapping
-        alpha = float(file.metadata()[ALPHA])
-    base = load_base()
-    for name, layer in base.named_modules():
-        if f"{name}.A" in trained:
-            down, up = (unpack(trained, f"{name}.{half}") for half in "AB")
-            layer.weight.data += (alpha / len(down)) * (up @ down)
-
     class Judge(torch.nn.Module):
-        def __init__(self) -> None:
+        def __init__(self, adapter: Path) -> None:
             super().__init__()
-            self.base = base
+            with safe_open(adapter, "pt") as file:
+                trained = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a mapping
+                alpha = float(file.metadata()[ALPHA])
+            self.base = load_base()
+            for name, layer in self.base.named_modules():
+                if f"{name}.A" in trained:
+                    down, up = (unpack(trained, f"{name}.{half}") for half in "AB")
+                    layer.weight.data += (alpha / len(down)) * (up @ down)
             self.answerable = _linear(trained, "answerable")
             self.relevant = _linear(trained, "relevant")
             self.span = _linear(trained, "span")
@@ -214,7 +230,8 @@ def _networks(folder: Path, adapter: Path) -> Iterator[Any]:
             states = self.base(input_ids=input_ids, attention_mask=attention_mask)
             return (states.last_hidden_state.mean(dim=1),)
 
-    yield Judge().eval()
+    for adapter in adapters:
+        yield Judge(adapter).eval()
     yield Embedding().eval()
 
 

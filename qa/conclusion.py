@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from index.types import Hit
@@ -64,7 +65,8 @@ class Word:
 class Turn:
     """A question on its way through the chain; `began` and `found` are `perf_counter` seconds.
 
-    `verdict` is what a verifier makes of the question and the evidence.
+    `verdict` is what a verifier makes of the question and the evidence. `quotes` are the numbers of
+    the sentences to quote in the place of those that a reader named, where it named any.
     """
 
     ask: Ask
@@ -73,6 +75,7 @@ class Turn:
     hits: tuple[Hit, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     verdict: Verdict | None = None
+    quotes: tuple[int, ...] = ()
     refusal: Refusal | None = None
     found: float = 0.0
 
@@ -180,10 +183,9 @@ class Shown:
 def draft(turn: Turn, raw: str) -> Draft:
     """Resolve the markers of a model's text and verify it, without asking anybody."""
     reply = complete(raw.strip(), turn.evidence)
-    relevant: tuple[float, ...] = ()
     if turn.verdict is not None:
-        reply, relevant = grow(reply, turn.verdict.phrases), turn.verdict.relevant
-    whole = quote_whole(reply, turn.evidence, relevant)
+        reply = grow(reply, turn.verdict.phrases)
+    whole = quote_whole(reply, turn.evidence, turn.quotes)
     parsed = whole or parse_markers(reply, len(turn.evidence))
     claims = ground(parsed, turn.question, turn.evidence)
     refusal = turn.refusal
@@ -257,30 +259,26 @@ def weigh(turn: Turn, drafted: Draft, word: Word) -> Features:
     return features
 
 
-def passages_cited(turn: Turn, drafted: Draft) -> list[str]:
-    """Give the passages, with their titles, that the sentences of a reply are from."""
+def passages_cited(turn: Turn, drafted: Draft) -> list[Hit]:
+    """Give the passages that the sentences of a reply are from, in the order of the evidence."""
     cited = {n for claim in drafted.claims for n in claim.numbers}
-    places = [(e.document_id, e.start) for e in turn.evidence if e.number in cited]
-    return [
-        f"{hit.passage.title}. {hit.passage.text}"
-        for hit in turn.hits
-        if any(
-            document == hit.passage.document_id and hit.passage.start <= start < hit.passage.end
-            for document, start in places
-        )
-    ]
+    sources = [_find_hit(turn.hits, e) for e in turn.evidence if e.number in cited]
+    return list({hit.passage.id: hit for hit in sources if hit is not None}.values())
+
+
+def _find_hit(hits: Sequence[Hit], e: Evidence) -> Hit | None:
+    return next((hit for hit in hits if _holds(hit, e.document_id, e.start)), None)
+
+
+def _holds(hit: Hit, document_id: str, start: int) -> bool:
+    passage = hit.passage
+    return document_id == passage.document_id and passage.start <= start < passage.end
 
 
 def _count_unread(turn: Turn) -> int:
     """Count the passages found of which the model was shown nothing."""
     shown = {(e.document_id, e.start) for e in turn.evidence}
-    return sum(
-        not any(
-            document == hit.passage.document_id and hit.passage.start <= start < hit.passage.end
-            for document, start in shown
-        )
-        for hit in turn.hits
-    )
+    return sum(not any(_holds(hit, *place) for place in shown) for hit in turn.hits)
 
 
 def _time(turn: Turn, shown: Shown) -> Timings:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 
 from index.search import sentences_by_score
 from index.types import Hit, SentenceHit
@@ -100,6 +101,23 @@ def narrow(
         worth=0.0,
     )
     return sorted(able[i] for i in kept)
+
+
+def whole_passages(evidence: Sequence[Evidence], hits: Sequence[Hit]) -> list[tuple[Evidence, ...]]:
+    """Give all sentences of each hit, in order.
+
+    Those of the evidence, which is numbered from 1, keep their numbers; others get further ones.
+    """
+    known = {(e.document_id, e.start): e for e in evidence}
+    numbers = count(len(evidence) + 1)
+    return [
+        tuple(
+            known.get((hit.passage.document_id, found.span.start))
+            or _build(next(numbers), hit, found)
+            for found in sorted(hit.sentences, key=lambda found: found.span.start)
+        )
+        for hit in hits
+    ]
 
 
 def renumber(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:

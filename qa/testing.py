@@ -94,6 +94,13 @@ class ScriptedVerifier:
         del question
         return Verdict(self.odds, tuple(self.relevant(e.text) for e in evidence), self.phrases)
 
+    def explain(
+        self, question: str, title: str, sentences: Sequence[Evidence]
+    ) -> tuple[float, ...]:
+        """Give what `relevant` says."""
+        del question, title
+        return tuple(self.relevant(e.text) for e in sentences)
+
     def compare(self, question: str, texts: Sequence[str]) -> float:
         """Give what `near` says."""
         del question, texts

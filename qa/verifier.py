@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol
 
+from qa.prompts import flatten
 from qa.types import Evidence
 
 
@@ -52,6 +53,14 @@ class Verifier(Protocol):
     def verify(self, question: str, evidence: Sequence[Evidence]) -> Verdict:
         """Read; blocks for a tenth of a second. Raises `ModelError`."""
 
+    def explain(
+        self, question: str, title: str, sentences: Sequence[Evidence]
+    ) -> tuple[float, ...]:
+        """Give the log-odds of each sentence of a whole passage that it is one that answers.
+
+        Blocks for a tenth of a second. Raises `ModelError`.
+        """
+
     def compare(self, question: str, texts: Sequence[str]) -> float:
         """Give the highest cosine, -1 to 1, of a question and one of some texts.
 
@@ -63,3 +72,8 @@ def sentence_spans(sentences: Sequence[str]) -> list[tuple[int, int]]:
     """Give where each sentence stands when all are joined by a space each."""
     pasts = accumulate(len(s) + 1 for s in sentences)
     return [(past - 1 - len(s), past - 1) for past, s in zip(pasts, sentences, strict=True)]
+
+
+def head(title: str) -> str:
+    """Give a title as the sentence that a whole passage begins with."""
+    return f"{flatten(title).rstrip('.')}."

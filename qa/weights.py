@@ -219,7 +219,8 @@ EMBEDDERS = {MINILM.name: MINILM}
 ADAPTERS = {QWEN_1_5B.name: Path(__file__).with_name("reader.gguf")}
 """What `benchmarks/train_reader.py` trained on top of a model; it comes with this package."""
 VERIFIER = Path(__file__).with_name("verifier.safetensors")
-"""What `benchmarks/train_verifier.py` trained on top of `MPNET`."""
+EXPLAINER = Path(__file__).with_name("explainer.safetensors")
+"""What `benchmarks/train_verifier.py` trained on top of `MPNET`, the second for whole passages."""
 
 
 def folder_of(weights: Weights, cache: Path) -> Path:

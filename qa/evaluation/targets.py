@@ -23,7 +23,7 @@ from qa.errors import ModelUnavailableError
 from qa.evaluation.types import SEARCHED, Place, Question, Quote, Record
 from qa.models import Reader
 from qa.types import Ask, Citation, Exchange
-from qa.weights import ADAPTERS, VERIFIER
+from qa.weights import ADAPTERS, EXPLAINER, VERIFIER
 
 CONTEXT = 160
 """How much of the source is kept on each side of a quote, in code points."""
@@ -246,6 +246,7 @@ def describe(service: Service) -> Mapping[str, Any]:
         "weights": {w.name: {f.path: f.sha256 for f in w.files} for w in needed_weights(settings)},
         "adapter": _digest(ADAPTERS.get(service.reader.name)),
         "verifier": _digest(None if service.verifier is None else VERIFIER),
+        "explainer": _digest(None if service.verifier is None else EXPLAINER),
         "confidence": _digest(WEIGHTS),
     }
 

@@ -14,6 +14,7 @@ from index.errors import CollectionNotFoundError
 from index.library import Library, Upload
 from index.search import FUSION_K
 from index.testing import HashingEmbedder
+from index.types import Span
 from qa.bootstrap import Service, build_service
 from qa.chain import answer, answer_of, check_length
 from qa.confidence import threshold
@@ -659,24 +660,53 @@ def test_what_the_verifier_doubts_is_shown_only_when_it_is_believed(
         assert (len(pieces) == 1) == (odds < 0)
 
 
-def test_sentences_that_a_trained_reader_names_are_told_and_cited_whole(
-    seed_library: Library, tmp_path: Path
-) -> None:
-    service = trained(seed_library, tmp_path, "[2] [3]", (0.999, 0.9))
+def explained(
+    library: Library, home: Path, reply: str, relevant: Callable[[str], float]
+) -> list[Event]:
+    """Ask a service whose reader replies with numbers, at the open risk."""
+    model = CertainChatModel(script=lambda _shown: reply, stated=0.999, least=0.9)
+    service = verified(library, home, model, ScriptedVerifier(relevant=relevant))
 
     async def stream() -> list[Event]:
         asked = Ask(INVEST, "default", risk="open", explain=True)
         return [e async for events in service.chain.astream(asked) for e in events]
 
-    events = asyncio.run(stream())
+    return asyncio.run(stream())
+
+
+def test_sentences_that_a_trained_reader_names_are_told_and_cited_whole(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    events = explained(seed_library, tmp_path, "[2] [3]", lambda _text: 1.0)
     told = last_answer(events)
     assert told.answered
     assert told.text == shown_text(events)
     assert told.features["similarity"] == max(hit.similarity for hit in told.passages)
-    assert len(told.citations) == 2
+    assert len(told.citations) >= 2
+    named = {(e.document_id, e.start) for e in told.evidence if e.number in (2, 3)}
+    assert named <= {(c.document_id, c.start) for c in told.citations}
     for citation in told.citations:
         claim = told.text[citation.answer_start : citation.answer_end]
         assert claim == " ".join(citation.quote.split())
+
+
+def test_of_the_passages_that_a_reader_names_the_sentences_are_quoted_that_explain(
+    seed_library: Library, tmp_path: Path
+) -> None:
+    def explains(text: str) -> float:
+        return 4.0 if "three years" in text else -6.0
+
+    told = last_answer(explained(seed_library, tmp_path, "[1]", explains))
+    plain = last_answer(explained(seed_library, tmp_path, "[1]", lambda _text: 4.0))
+    (passage,) = (
+        hit.passage for hit in told.passages if hit.passage.text.count(plain.citations[0].quote)
+    )
+    assert len(plain.citations) > 1
+    assert all(passage.start <= c.start < c.end <= passage.end for c in plain.citations)
+    assert told.text != plain.text
+    assert all(c.quote == passage.slice(Span(c.start, c.end)) for c in told.citations)
+    assert len({e.number for e in plain.evidence}) == len(plain.evidence)
+    assert {(c.start, c.end) for c in plain.citations} <= {(e.start, e.end) for e in plain.evidence}
 
 
 HERALD = "The Halden Bridge cost 24 million crowns."

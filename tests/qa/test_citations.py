@@ -1,5 +1,4 @@
 import re
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -122,32 +121,15 @@ def test_a_reply_with_a_word_of_its_own_quotes_no_whole_sentence() -> None:
         assert quote_whole(raw, bridge_evidence()) is None
 
 
-@pytest.mark.parametrize(
-    ("relevant", "kept"),
-    [
-        ((3.0, 1.0, -2.0), (1, 2)),
-        ((3.0, -4.0, -2.0), (1,)),
-        ((-7.0, -4.0, -2.0), (2,)),
-        ((3.0, -4.0, 0.0), (1, 3)),
-        ((3.0, 1.0, -0.7), (1, 2)),
-        ((), (2, 1)),
-    ],
-)
-def test_a_verifier_revises_which_sentences_are_named(
-    relevant: tuple[float, ...], kept: tuple[int, ...]
-) -> None:
-    told = bridge_evidence()[:3]
-    parsed = quote_whole("[2] [1]", told, relevant)
+def test_other_sentences_are_quoted_where_they_were_chosen() -> None:
+    parsed = quote_whole("[2] [9]", bridge_evidence(), (1, 3))
     assert parsed is not None
-    assert tuple(n for claim in parsed.claims for n in claim.numbers) == kept
-    assert parsed.dropped == 0
-
-
-def test_no_sentence_of_a_document_is_added_of_which_none_is_named() -> None:
-    told = [replace(e, document_id=f"d{e.number}") for e in bridge_evidence()[:2]]
-    parsed = quote_whole("[1]", told, (2.0, 5.0))
-    assert parsed is not None
-    assert [claim.numbers for claim in parsed.claims] == [(1,)]
+    assert [claim.numbers for claim in parsed.claims] == [(1,), (3,)]
+    assert parsed.text.startswith("The bridge opened in 1931. Ruth")
+    assert parsed.dropped == 1
+    nothing = quote_whole("[9]", bridge_evidence(), (1,))
+    assert nothing is not None
+    assert (nothing.claims, nothing.text) == ((), "")
 
 
 def test_numbers_in_brackets_that_a_source_has_itself_stay_in_its_sentence() -> None:

@@ -93,10 +93,12 @@ def test_openvino_gives_what_pytorch_gives(
     folder: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("openvino", reason="there is no OpenVINO for this machine")
-    compiled = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE)
-    near = MpnetVerifier(folder, adapter, precision="float32").compare(QUESTION, [TEXT])
+    compiled = MpnetVerifier(folder, adapter, adapter, precision="float32").verify(
+        QUESTION, EVIDENCE
+    )
+    near = MpnetVerifier(folder, adapter, adapter, precision="float32").compare(QUESTION, [TEXT])
     monkeypatch.setattr(compiled_verifier, "is_available", lambda: False)
-    verifier = MpnetVerifier(folder, adapter, precision="float32")
+    verifier = MpnetVerifier(folder, adapter, adapter, precision="float32")
     plain = verifier.verify(QUESTION, EVIDENCE)
     assert near == pytest.approx(verifier.compare(QUESTION, [TEXT]), abs=1e-4)
     assert compiled.answerable == pytest.approx(plain.answerable, abs=1e-4)
@@ -104,7 +106,7 @@ def test_openvino_gives_what_pytorch_gives(
 
 
 def test_what_is_read_decides(folder: Path, adapter: Path) -> None:
-    verifier = MpnetVerifier(folder, adapter, precision="float32")
+    verifier = MpnetVerifier(folder, adapter, adapter, precision="float32")
     told = {verifier.verify(QUESTION, EVIDENCE[:n]).answerable for n in (1, 2)}
     told.add(verifier.verify("who closed it", EVIDENCE).answerable)
     assert len(told) == 3
@@ -112,22 +114,42 @@ def test_what_is_read_decides(folder: Path, adapter: Path) -> None:
 
 
 def test_each_sentence_is_judged_by_its_own_words(folder: Path, adapter: Path) -> None:
-    verifier = MpnetVerifier(folder, adapter, precision="float32")
+    verifier = MpnetVerifier(folder, adapter, adapter, precision="float32")
     twice = verifier.verify(QUESTION, [EVIDENCE[0], EVIDENCE[1], EVIDENCE[0]]).relevant
     assert len(twice) == 3
     assert len(set(twice)) == 3  # where it stands counts too
     assert verifier.verify(QUESTION, []).relevant == ()
 
 
+def test_a_title_is_read_and_is_no_sentence(folder: Path, adapter: Path) -> None:
+    verifier = MpnetVerifier(folder, adapter, adapter, precision="float32")
+    told = verifier.explain(QUESTION, "ruth okafor", EVIDENCE)
+    above = Evidence(9, "d", "", 0, 12, "ruth okafor.")
+    assert told == verifier.verify(QUESTION, [above, *EVIDENCE]).relevant[1:]
+    assert told != verifier.verify(QUESTION, EVIDENCE).relevant
+
+
+def test_whole_passages_are_judged_by_an_adapter_of_their_own(
+    folder: Path, adapter: Path, tmp_path: Path
+) -> None:
+    strong = write(tmp_path / "strong.safetensors", strength=100)
+    one, other = (
+        MpnetVerifier(folder, adapter, explainer, precision="float32")
+        for explainer in (adapter, strong)
+    )
+    assert one.verify(QUESTION, EVIDENCE) == other.verify(QUESTION, EVIDENCE)
+    assert one.explain(QUESTION, "t", EVIDENCE) != other.explain(QUESTION, "t", EVIDENCE)
+
+
 def test_the_nearest_text_counts_and_what_was_trained_does_not(
     folder: Path, adapter: Path, tmp_path: Path
 ) -> None:
-    verifier = MpnetVerifier(folder, adapter, precision="float32")
+    verifier = MpnetVerifier(folder, adapter, adapter, precision="float32")
     apart, same = (verifier.compare(QUESTION, [text]) for text in (TEXT, QUESTION))
     assert -1 <= apart < same == pytest.approx(1.0)
     assert verifier.compare(QUESTION, [TEXT, QUESTION]) == same
     strong = write(tmp_path / "strong.safetensors", strength=100)
-    other = MpnetVerifier(folder, strong, precision="float32")
+    other = MpnetVerifier(folder, strong, strong, precision="float32")
     assert other.compare(QUESTION, [TEXT]) == apart
 
 
@@ -137,7 +159,9 @@ def test_a_sentence_that_there_was_no_room_for_is_the_least_relevant(
     monkeypatch.setattr(
         compiled_verifier, "load_tokenizer", lambda folder: load_tokenizer(folder, 13)
     )
-    told = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE * 2)
+    told = MpnetVerifier(folder, adapter, adapter, precision="float32").verify(
+        QUESTION, EVIDENCE * 2
+    )
     assert told.relevant[-1] == UNREAD
     assert told.relevant[0] > UNREAD
 
@@ -158,7 +182,7 @@ def test_what_was_trained_is_added(folder: Path, tmp_path: Path) -> None:
     weak = write(tmp_path / "weak.safetensors", strength=0)
     strong = write(tmp_path / "strong.safetensors", strength=100)
     one, other = (
-        MpnetVerifier(folder, path, precision="float32").verify(QUESTION, EVIDENCE)
+        MpnetVerifier(folder, path, path, precision="float32").verify(QUESTION, EVIDENCE)
         for path in (weak, strong)
     )
     assert abs(one.answerable - other.answerable) > 1e-3
@@ -172,7 +196,7 @@ def test_the_likeliest_spans_come_first_and_stay_in_a_sentence() -> None:
 
 
 def test_a_phrase_is_of_the_text_as_it_is_written(folder: Path, adapter: Path) -> None:
-    told = MpnetVerifier(folder, adapter, precision="float32").verify(QUESTION, EVIDENCE)
+    told = MpnetVerifier(folder, adapter, adapter, precision="float32").verify(QUESTION, EVIDENCE)
     assert told.phrases
     assert all(any(phrase in e.text for e in EVIDENCE) for phrase in told.phrases)
 
@@ -198,6 +222,6 @@ def test_a_file_that_is_missing_is_an_error_that_says_what_to_do(
         if path.name != missing:
             (broken / path.name).write_bytes(path.read_bytes())
     with pytest.raises(ModelUnavailableError, match="verifier") as raised:
-        MpnetVerifier(broken, adapter).load()
+        MpnetVerifier(broken, adapter, adapter).load()
     assert "footnote weights" in raised.value.fix
     assert json.loads((folder / "config.json").read_text())["model_type"] == "mpnet"

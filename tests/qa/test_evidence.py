@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.types import Hit, Passage, SentenceHit, Span
-from qa.evidence import narrow, renumber, select, worth_reading
+from qa.evidence import narrow, renumber, select, whole_passages, worth_reading
 from qa.types import Evidence
 
 DOCUMENTS = {"d1": "One two. Three four five. Six.", "d2": "Alpha beta. Gamma."}
@@ -117,6 +117,20 @@ def test_the_best_two_stay_however_little_relevant_they_are() -> None:
 def test_of_what_is_as_relevant_the_search_decides() -> None:
     told = evidence("one", "two", "three", chances=(0.1, 0.6, 0.3))
     assert narrow(told, [-9.0] * 3, sentences=5, characters=99) == [1, 2]
+
+
+def test_all_sentences_of_a_passage_come_in_order_and_known_ones_keep_their_numbers() -> None:
+    hits = [hit("d1", 0, THREE, ONE, SIX), hit("d2", 0, ALPHA)]
+    known = select(hits, sentences=2, characters=100)
+    assert [(e.number, e.text) for e in known] == [(1, "Three four five."), (2, "Alpha beta.")]
+    passages = whole_passages(known, hits)
+    assert [[(e.number, e.text) for e in passage] for passage in passages] == [
+        [(3, "One two."), (1, "Three four five."), (4, "Six.")],
+        [(2, "Alpha beta.")],
+    ]
+    assert passages[0][1] is known[0]
+    assert [DOCUMENTS["d1"][e.start : e.end] for e in passages[0]] == [e.text for e in passages[0]]
+    assert whole_passages(known, []) == []
 
 
 def test_nothing_found_gives_no_evidence() -> None:
