@@ -1,4 +1,4 @@
-"""Train the verifier (`qa/verifier.safetensors`, `explainer.safetensors`), and say what it tells apart.
+"""Train the verifier (`qa/verifier.safetensors`, `qa/explainer.safetensors`), and judge it.
 
     pip install -c constraints.txt -e '.[train]'
     python benchmarks/verifier_examples.py --squad1 .. --squad2 .. --clapnq .. --out WORK
