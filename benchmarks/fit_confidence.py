@@ -62,7 +62,16 @@ class Case:
 
 def main() -> None:
     """Ask, or fit."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options = read_options(__doc__, WEIGHTS)
+    if options.verb == "ask":
+        asyncio.run(_ask_all(options))
+    else:
+        _fit_all(options.runs, write=options.write)
+
+
+def read_options(about: str, weights: Path) -> argparse.Namespace:
+    """Read the command line of a program that asks, and fits `weights` to what was told."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     asking = verbs.add_parser("ask")
     asking.add_argument("documents", type=Path)
@@ -71,12 +80,8 @@ def main() -> None:
     asking.add_argument("--limit", type=int)
     fitting = verbs.add_parser("fit")
     fitting.add_argument("runs", type=Path, nargs="+")
-    fitting.add_argument("--write", action="store_true", help=f"write {WEIGHTS.name}")
-    options = parser.parse_args()
-    if options.verb == "ask":
-        asyncio.run(_ask_all(options))
-    else:
-        _fit_all(options.runs, write=options.write)
+    fitting.add_argument("--write", action="store_true", help=f"write {weights.name}")
+    return parser.parse_args()
 
 
 async def _ask_all(options: argparse.Namespace) -> None:

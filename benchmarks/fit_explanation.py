@@ -23,22 +23,23 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from fit_confidence import auc, fill, fit, hold_out, read_lines
+from fit_confidence import auc, fill, fit, hold_out, read_lines, read_options
 from rich.progress import track
 
 from api.terminal import fetch_weights
 from index.library import Library
 from qa.bootstrap import build_library, build_reader, build_verifier
-from qa.conclusion import Turn, draft, passages_cited
+from qa.chain import judge_passages, narrow_evidence
+from qa.conclusion import Turn, draft
 from qa.evaluation.questions import read_questions
 from qa.evaluation.types import Question
-from qa.evidence import narrow, renumber, select, whole_passages
-from qa.explanation import FEATURES, WEIGHTS, Judged, measure
+from qa.evidence import select
+from qa.explanation import FEATURES, WEIGHTS, measure
 from qa.models import Reader
 from qa.prompts import trained_messages
 from qa.settings import Settings
 from qa.types import Ask
-from qa.verifier import WIDE, Verifier
+from qa.verifier import WIDE, Reach, Verifier
 
 STEPS = tuple(n / 20 for n in range(8, 16))
 
@@ -58,16 +59,7 @@ class Case:
 
 def main() -> None:
     """Ask, or fit."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    asking = verbs.add_parser("ask")
-    asking.add_argument("documents", type=Path)
-    asking.add_argument("questions", type=Path)
-    asking.add_argument("out", type=Path)
-    fitting = verbs.add_parser("fit")
-    fitting.add_argument("runs", type=Path, nargs="+")
-    fitting.add_argument("--write", action="store_true", help=f"write {WEIGHTS.name}")
-    options = parser.parse_args()
+    options = read_options(__doc__, WEIGHTS)
     if options.verb == "ask":
         asyncio.run(_ask_all(options))
     else:
@@ -82,64 +74,46 @@ async def _ask_all(options: argparse.Namespace) -> None:
     if verifier is None:
         raise SystemExit("The setting of the model leaves no verifier.")
     questions = [q for q in read_questions(options.questions).questions if q.evidence]
+    questions = questions[: options.limit]
+    profile = reader.profile
+    reach = Reach(profile.sentences, profile.characters, profile.worth)
     with build_library(settings) as library, options.out.open("w", encoding="utf-8") as out:
         sources = fill(library, options.documents, collection)
         for question in track(questions, description="asking"):
-            turn = _find(library, collection, question, verifier)
+            turn = narrow_evidence(_find(library, collection, question), verifier, reach)
             row = await _ask(turn, question, sources, reader, verifier)
             if row is not None:
                 out.write(json.dumps(row) + "\n")
 
 
-def _find(library: Library, collection: str, question: Question, verifier: Verifier) -> Turn:
+def _find(library: Library, collection: str, question: Question) -> Turn:
     hits = library.search(question.text, collection=collection, limit=Settings().passages)
     wide = select(hits, sentences=WIDE.sentences, characters=WIDE.characters, worth=WIDE.worth)
-    return Turn(
-        Ask(question.text, collection),
-        began=0.0,
-        question=question.text,
-        hits=tuple(hits),
-        evidence=wide,
-        verdict=verifier.verify(question.text, wide),
-    )
+    ask = Ask(question.text, collection)
+    return Turn(ask, began=0.0, question=question.text, hits=tuple(hits), evidence=wide)
 
 
 async def _ask(
     turn: Turn, question: Question, sources: dict[str, str], reader: Reader, verifier: Verifier
 ) -> dict[str, Any] | None:
     """Give the sentences of the passages that a reply names; None for a phrase."""
-    assert turn.verdict is not None
-    profile = reader.profile
-    kept = narrow(
-        turn.evidence,
-        turn.verdict.relevant,
-        sentences=profile.sentences,
-        characters=profile.characters,
-    )
-    evidence = renumber([turn.evidence[place] for place in kept])
     model = await reader.answering()
-    reply = str((await model.ainvoke(trained_messages(turn.question, evidence))).text)
-    shown = Turn(turn.ask, turn.began, turn.question, turn.hits, evidence)
-    drafted = draft(shown, reply)
-    if not drafted.quoted:
+    reply = await model.ainvoke(trained_messages(turn.question, turn.evidence))
+    drafted = draft(turn, str(reply.text))
+    if not drafted.quoted or not drafted.claims:
         return None
     named = frozenset(n for claim in drafted.claims for n in claim.numbers)
-    hits = passages_cited(shown, drafted)
-    if not hits:
-        return None
     rows: list[list[float]] = []
     gold: list[list[int]] = []
-    for hit, passage in zip(hits, whole_passages(evidence, hits), strict=True):
-        relevant = verifier.explain(turn.question, hit.passage.title, passage)
-        judged = Judged(passage, relevant)
-        rows += [[features[name] for name in FEATURES] for features in measure(judged, named)]
+    for passage in judge_passages(turn, drafted, verifier):
+        rows += [[features[name] for name in FEATURES] for features in measure(passage, named)]
         gold += [
             [
                 place
                 for place, (start, past) in enumerate(question.evidence)
                 if sources[e.document_id] == question.document and start < e.end and e.start < past
             ]
-            for e in passage
+            for e in passage.sentences
         ]
     spans = len(question.evidence)
     return {"document": question.document, "rows": rows, "gold": gold, "spans": spans}
