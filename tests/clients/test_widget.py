@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from qa.testing import ScriptedChatModel, always
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
@@ -492,6 +492,32 @@ def test_the_keyboard_is_enough(answering: str, embed: Embed) -> None:
         "document.querySelector('footnote-chat').shadowRoot.activeElement.className"
     )
     assert focused == "launcher"
+
+
+def test_looks_that_come_late_leave_what_is_being_typed(
+    answering: str, embed: Embed, site: Any, context: BrowserContext
+) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    context.route("**/v1/widgets/*", hold)
+    widget = create(answering, origins=[site.origin], looks={"title": "Ask the shop"})
+    with context.expect_event("request", lambda request: "/v1/widgets/" in request.url):
+        page = embed(answering, widget=widget)
+    page.locator("footnote-chat .launcher").click()
+    page.keyboard.type(QUESTION)
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    held[0].continue_()
+    page.get_by_role("dialog", name="Ask the shop").wait_for()
+    page.keyboard.type("-")
+    typed = page.get_by_role("textbox")
+    assert typed.input_value() == QUESTION[:-4] + "-" + QUESTION[-4:]
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Enter")
+    page.locator("footnote-chat .mark").wait_for()
 
 
 def test_it_can_stand_in_the_page_itself(answering: str, embed: Embed) -> None:

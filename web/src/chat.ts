@@ -178,11 +178,17 @@ export class FootnoteChat extends HTMLElement {
     if (this.#launcher) this.#launcher.ariaExpanded = "true";
   }
 
+  // The looks may come while somebody types: the words, the cursor and the focus stay.
   #rebuild(): void {
     const hidden = this.#panel?.hidden ?? false;
+    const typed = this.#input;
+    const focused = this.#root.activeElement === typed;
     this.#panel?.remove();
     this.#build();
     if (this.#panel) this.#panel.hidden = hidden;
+    this.#input.value = typed.value;
+    this.#input.setSelectionRange(typed.selectionStart, typed.selectionEnd);
+    if (focused) this.#input.focus();
   }
 
   #build(): void {
