@@ -35,6 +35,7 @@ from qa.explanation import Judged, choose
 from qa.gate import Gate
 from qa.models import Reader, TokenChances
 from qa.prompts import check_messages, cited_messages, flatten, quote_messages, trained_messages
+from qa.question import strip_orders
 from qa.retriever import read_hits
 from qa.types import (
     Answer,
@@ -106,6 +107,8 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
     async def rewrite(ask: Ask) -> Turn:
         began = time.perf_counter()
         question = check_length(ask.question, bounds.question_characters)
+        if reader.profile.style != "cited":
+            question = strip_orders(question)
         if ask.history and not stands_alone(question):
             async with gate.enter():
                 question = await _rewrite(question, ask, reader)
@@ -113,7 +116,8 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
 
     async def retrieve(turn: Turn) -> Turn:
         # A rewriting can go wrong; what was typed is looked up beside it.
-        beside = () if turn.typed == turn.question else (turn.typed,)
+        asked = strip_orders(turn.typed)
+        beside = () if turn.question in (turn.typed, asked) else (asked,)
         documents = await retrievers(turn.ask.collection, beside).ainvoke(turn.question)
         hits = tuple(read_hits(documents))
         return replace(turn, hits=hits, found=time.perf_counter())

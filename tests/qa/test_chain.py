@@ -325,6 +325,23 @@ def test_a_question_that_already_stands_alone_is_not_called_rewritten(desk: Desk
     assert events[0] == Started(INVEST, "scripted", rewritten=False)
 
 
+def test_orders_on_the_form_are_not_part_of_what_a_small_model_is_asked(desk: Desks) -> None:
+    sitting = desk("€50 billion ($53.5 billion)", profile=SMALL)
+    events = sitting.ask(f"{INVEST} If not found, return 'unknown'.")
+    assert events[0] == Started(INVEST, "scripted", rewritten=True)
+    assert sitting.model.asked[0].endswith(f"Question: {INVEST}")
+    told = last_answer(events)
+    assert told.answered
+    assert max(hit.score for hit in told.passages) <= 2 / (FUSION_K + 1)
+
+
+def test_a_large_model_is_asked_all_that_was_typed(desk: Desks) -> None:
+    sitting = desk(PLAN)
+    typed = f"{INVEST} Answer in one sentence."
+    assert sitting.ask(typed)[0] == Started(typed, "scripted", rewritten=False)
+    assert sitting.model.asked[0].endswith(f"Question: {typed}")
+
+
 def test_a_model_that_breaks_off_over_a_follow_up_is_unavailable(desk: Desks) -> None:
     with pytest.raises(ModelUnavailableError):
         desk(TimeoutError("slow")).ask("And how much?", Exchange("Who plans to invest?"))

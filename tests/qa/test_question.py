@@ -1,0 +1,61 @@
+"""What a question asks, and the orders on the form of its answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from qa.question import strip_orders
+
+ASKED = "Who opened the bridge?"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "If multiple, record all $ values paid.",
+        "If not found, return 'unknown'.",
+        "If you do not know, say so.",
+        "If there is no answer in the text, reply with N/A.",
+        "If the answer is not in the context, output NONE",
+        "Answer in one word.",
+        "Please answer briefly.",
+        "Only reply with the name.",
+        "Return only JSON.",
+        "Give a short answer.",
+        "Keep it short.",
+        "Be concise!",
+        "Do not guess.",
+        "Think step by step.",
+        "Answer in one word. If not found, return 'unknown'.",
+    ],
+)
+def test_orders_on_the_form_of_an_answer_are_left_out(order: str) -> None:
+    assert strip_orders(f"{ASKED} {order}") == ASKED
+    assert strip_orders(f"{ASKED}\n\n{order}\n") == ASKED
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ASKED,
+        "who opened the bridge",
+        "Answer in one word who opened the bridge",
+        "Answer in one word. Who opened the bridge?",
+        "Can I return the lamp? If it was bought abroad.",
+        "What is the tower? List its rooms.",
+        "What is the tower? Give the names of its keepers.",
+        "What is the tower? Explain how it was built.",
+        "Who pays? If not the tenant, who is to return the keys?",
+        "Who opened the bridge (Mrs. Okafor or Mr. Lind)? It was in 1931.",
+        "What happens when the lamp breaks? Return policy.",
+        "谁开了桥？",
+        "",
+    ],
+)
+def test_what_asks_for_more_than_a_form_stays(question: str) -> None:
+    assert strip_orders(question) == question
+
+
+def test_what_is_asked_between_and_after_orders_stays() -> None:
+    text = f"{ASKED} Be brief. When did she do it? If unsure, say so."
+    assert strip_orders(text) == f"{ASKED} When did she do it?"
