@@ -5,8 +5,8 @@
 `almost.jsonl` and `explained.jsonl` are about paragraphs of SQuAD 1.1's training set, `forms.jsonl`
 has texts of its own (`verifier_examples.py` says more). What a row marks as `held` no model is
 trained on; it makes `held-almost`, with what people asked of the same paragraphs, `held-explained`
-and `held-forms`. `forms` has the other rows of that file. The format is that of
-`footnote evaluate`.
+and `held-forms`. `explained`, `forms`, and `almost`, of which that is a part, have the other rows.
+The format is that of `footnote evaluate`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import argparse
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +24,8 @@ from qa.prompts import flatten
 SEED = 7
 BESIDE = 450
 """So many more paragraphs are among the documents of the held-out ones."""
+SOME = 400
+"""Of so many paragraphs of `almost.jsonl` the set `almost` is made."""
 END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
 HERE = Path(__file__).parent
 
@@ -56,17 +58,16 @@ def write_sets(articles: Sequence[Row], out: Path, chance: random.Random) -> Non
     """Write each set as a folder of `documents.jsonl` and `questions.jsonl`."""
     almost = list(read_rows("almost.jsonl", held=True))
     explained = list(read_rows("explained.jsonl", held=True))
-    held = [(row["article"], row["paragraph"]) for row in (*almost, *explained)]
     every = [(a, p) for a, row in enumerate(articles) for p in range(len(row["paragraphs"]))]
-    documents = {
-        _name(a, p): (
-            articles[a]["title"].replace("_", " "),
-            flatten(articles[a]["paragraphs"][p]["context"]),
-        )
-        for a, p in (*held, *chance.sample(every, BESIDE))
-    }
+    beside = chance.sample(every, BESIDE)
+    documents = _documents(articles, [*map(_place, (*almost, *explained)), *beside])
     _write(out / "held-almost", documents, _ask_almost(articles, almost), chance)
     _write(out / "held-explained", documents, _ask_explained(documents, explained), chance)
+    almost = chance.sample(list(read_rows("almost.jsonl")), SOME)
+    explained = list(read_rows("explained.jsonl"))
+    documents = _documents(articles, map(_place, (*almost, *explained)))
+    _write(out / "almost", documents, _ask_almost(articles, almost), chance)
+    _write(out / "explained", documents, _ask_explained(documents, explained), chance)
     forms = {
         held: [
             (f"forms/{held}-{n}", row) for n, row in enumerate(read_rows("forms.jsonl", held=held))
@@ -76,6 +77,20 @@ def write_sets(articles: Sequence[Row], out: Path, chance: random.Random) -> Non
     texts = {i: (row["kind"], row["text"]) for rows in forms.values() for i, row in rows}
     _write(out / "forms", texts, _ask_forms(forms[False]), chance)
     _write(out / "held-forms", texts, _ask_forms(forms[True]), chance)
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return row["article"], row["paragraph"]
+
+
+def _documents(articles: Sequence[Row], places: Iterable[tuple[int, int]]) -> Documents:
+    return {
+        _name(a, p): (
+            articles[a]["title"].replace("_", " "),
+            flatten(articles[a]["paragraphs"][p]["context"]),
+        )
+        for a, p in places
+    }
 
 
 def _ask_almost(articles: Sequence[Row], rows: Sequence[Row]) -> Iterator[Row]:

@@ -1,18 +1,19 @@
 """Train the adapter of the shipped reader (`qa/reader.gguf`) on tune questions.
 
     pip install -c constraints.txt -e '.[train]'
-    python benchmarks/reader_examples.py --squad2 FOLDER --clapnq FOLDER --out WORK
+    python benchmarks/reader_examples.py --squad1 train-v1.1.json --squad2 FOLDER \
+        --clapnq FOLDER --out WORK
     python benchmarks/train_reader.py train WORK --start qa/reader.gguf
-    python benchmarks/train_reader.py write WORK
+    python benchmarks/train_reader.py write WORK --mean qa/reader.gguf
 
 `train` fits low-rank additions to the last layers of the model, as it is shipped, four-bit weights
 and all (LoRA, Hu et al. 2021, arXiv:2106.09685; QLoRA, Dettmers et al. 2023, arXiv:2305.14314),
 with the cross-entropy of the replies alone. Sentences are read once for all the questions about
-them, each of which sees only what leads to it. What ships was trained in two rounds, the second
-from the first (`--start`), by a form of this script that read them for each question anew; the
-first at `--rate 4e-4`. A round takes 40 minutes on two cores with bfloat16. With `--stated` it also
-learns to say of a reply whether it is stated, which the service does not ask
-(`docs/decisions/0018`). `write` makes the GGUF file.
+them, each of which sees only what leads to it. What ships was trained in three rounds, each from
+the one before (`--start`): the first at `--rate 4e-4` (`docs/decisions/0016`), the third
+(`docs/decisions/0022`) by this script and the examples that `reader_examples.py` makes. A round
+takes 40 to 60 minutes on two cores with bfloat16. `write` makes the GGUF file, of the mean of what
+was trained and an earlier adapter if one is given (Wortsman et al. 2022, arXiv:2203.05482).
 """
 
 from __future__ import annotations
@@ -55,8 +56,6 @@ ROWS = 6
 OPEN = 12
 """How many rows are looked at for room."""
 WARM_UP = 6
-STATED = "Stated?"
-"""What it is asked of a reply, with `--stated`."""
 NAMES = {
     "q_proj": "attn_q",
     "k_proj": "attn_k",
@@ -107,13 +106,14 @@ def main() -> None:
     training.add_argument("work", type=Path)
     training.add_argument("--start", type=Path, help="the adapter of a round before")
     training.add_argument("--rate", type=float, default=RATE)
-    training.add_argument("--stated", action="store_true", help="learn to judge replies too")
-    verbs.add_parser("write").add_argument("work", type=Path)
+    writing = verbs.add_parser("write")
+    writing.add_argument("work", type=Path)
+    writing.add_argument("--mean", type=Path, help="the adapter to take the mean with")
     options = parser.parse_args()
     if options.verb == "train":
-        _train(options.work, options.start, options.rate, stated=options.stated)
+        _train(options.work, options.start, options.rate)
     else:
-        _write(options.work)
+        _write(options.work, options.mean)
 
 
 class Adapted(nn.Module):
@@ -132,7 +132,7 @@ class Adapted(nn.Module):
         return self.base(x) + functional.linear(low, self.b.to(x.dtype)) * (ALPHA / RANK)
 
 
-def _train(work: Path, start: Path | None, rate: float, *, stated: bool) -> None:
+def _train(work: Path, start: Path | None, rate: float) -> None:
     torch.manual_seed(0)
     folder = fetch_weights(Settings())[-1]
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=QWEN_1_5B.main)
@@ -147,7 +147,7 @@ def _train(work: Path, start: Path | None, rate: float, *, stated: bool) -> None
     beginning = Beginning(model, tokenizer)
     parameters = [p for layer in adapted.values() for p in (layer.a, layer.b)]
     trees = [
-        grow(json.loads(line), partial(_encode, tokenizer), stated=stated)
+        grow(json.loads(line), partial(_encode, tokenizer))
         for line in (work / "examples.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     rows = pack(trees)
@@ -256,30 +256,15 @@ class Beginning:
         return hidden
 
 
-def grow(
-    example: dict[str, Any], encode: Callable[[str], list[int]], *, stated: bool = False
-) -> Tree:
+def grow(example: dict[str, Any], encode: Callable[[str], list[int]]) -> Tree:
     """Give an example as the messages that the service would send, and the replies."""
     trunk, *_ = show(example["sentences"], "").rpartition(" ")
     tree = [_read_only(encode(f"{START}user\n{trunk}"), None)]
     for asked in example["asked"]:
         tree.append(_read_only(encode(f" {asked['question']}{END}\n{START}assistant\n"), 0))
-        place = len(tree) - 1
         reply = encode(asked["reply"] + END)
         # A long reply's tokens count less each.
-        counts = [len(reply) ** -0.5] * len(reply)
-        learned = False
-        for said, verdict in asked["stated"] if stated else ():
-            is_reply = said == asked["reply"]
-            learned |= is_reply
-            tokens = encode(said + END)
-            ask = encode(f"\n{START}user\n{STATED}{END}\n{START}assistant\n")
-            word = encode(verdict)
-            weights = counts if is_reply else [0.0] * len(tokens)
-            weights = [*weights, *[0.0] * len(ask), *[1.0] * len(word)]
-            tree.append(Branch([*tokens, *ask, *word], place, weights))
-        if not learned:
-            tree.append(Branch(reply, place, counts))
+        tree.append(Branch(reply, len(tree) - 1, [len(reply) ** -0.5] * len(reply)))
     return tree
 
 
@@ -354,12 +339,21 @@ def _schedule(step: int, total: int) -> float:
 
 
 def _load_adapter(adapted: dict[str, Adapted], path: Path) -> None:
-    kept = {tensor.name: np.array(tensor.data) for tensor in gguf.GGUFReader(path).tensors}
+    kept = _read_adapter(path)
     for key, layer in adapted.items():
-        number, name = key.split(".")
-        matrix = f"blk.{number}.{NAMES[name]}.weight"
-        layer.a.data.copy_(torch.from_numpy(kept[f"{matrix}.lora_a"]))
-        layer.b.data.copy_(torch.from_numpy(kept[f"{matrix}.lora_b"]))
+        layer.a.data.copy_(kept[_spell(f"{key}.a")])
+        layer.b.data.copy_(kept[_spell(f"{key}.b")])
+
+
+def _read_adapter(path: Path) -> dict[str, torch.Tensor]:
+    tensors = gguf.GGUFReader(path).tensors
+    return {tensor.name: torch.from_numpy(np.array(tensor.data)).float() for tensor in tensors}
+
+
+def _spell(key: str) -> str:
+    """Give GGUF's name of what we call `18.q_proj.a`."""
+    layer, name, part = key.split(".")
+    return f"blk.{layer}.{NAMES[name]}.weight.lora_{part}"
 
 
 def _save_adapter(adapted: dict[str, Adapted], path: Path) -> None:
@@ -373,18 +367,20 @@ def _save_adapter(adapted: dict[str, Adapted], path: Path) -> None:
     )
 
 
-def _write(work: Path) -> None:
+def _write(work: Path, mean: Path | None) -> None:
     """Write the adapter as llama.cpp reads it, in half precision."""
+    trained = {_spell(k): t for k, t in load_file(work / "reader.safetensors").items()}
+    if mean is not None:
+        earlier = _read_adapter(mean)
+        trained = {name: (tensor + earlier[name]) / 2 for name, tensor in trained.items()}
     target = ADAPTERS[QWEN_1_5B.name]
     writer = gguf.GGUFWriter(target, "qwen2")
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", ALPHA)
     writer.add_name("Footnote's reader, on qwen2.5-coder-1.5b-instruct-q4_k_m")
-    for key, tensor in load_file(work / "reader.safetensors").items():
-        layer, name, part = key.split(".")
-        half = np.ascontiguousarray(tensor.numpy().astype(np.float16))
-        writer.add_tensor(f"blk.{layer}.{NAMES[name]}.weight.lora_{part}", half)
+    for name, tensor in trained.items():
+        writer.add_tensor(name, np.ascontiguousarray(tensor.numpy().astype(np.float16)))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -106,7 +106,9 @@ def test_a_letter_of_several_bytes_is_streamed_whole(chat: Chat) -> None:
     assert "€" in pieces
 
 
-def test_only_answers_are_asked_for_with_the_adapter_and_hold_the_refusal_back(chat: Chat) -> None:
+def test_only_answers_are_asked_for_with_the_adapter_and_hold_refusals_and_numbers_back(
+    chat: Chat,
+) -> None:
     spelling = Spelling(chat, "Ruth Okafor")
     reader = build(spelling)
     ask(asyncio.run(reader.chat()))
@@ -114,7 +116,8 @@ def test_only_answers_are_asked_for_with_the_adapter_and_hold_the_refusal_back(c
     plain, answering = (manner for _, manner in spelling.asked)
     assert (plain.adapted, plain.bias, plain.top) == (False, {}, 0)
     assert (answering.adapted, answering.top) == (True, TOP)
-    assert answering.bias == {chat.spell_out(REFUSING)[0]: -3.0}
+    refusal, mark = (chat.spell_out(word)[0] for word in (REFUSING, "[1]"))
+    assert answering.bias == {refusal: -3.5, mark: -0.5}
     assert answering.limit == TRAINED.answer_tokens
 
 
