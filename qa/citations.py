@@ -23,6 +23,8 @@ PARTIAL_MARKER = re.compile(r"\s*(?:\[[\d\s,;\[]*\]*)?\Z")
 SCALE = re.compile(r"\s?(?:%|(?:percent|per cent|thousand|million|billion|trillion)\b)")
 LEAST_COVERAGE = 0.5
 """The share of a claim's words that its sentences must hold, for text without a marker."""
+ADJUNCT = re.compile(r"\s+(?:by|at|on|via|with|from|during|after|before|since)\b", re.IGNORECASE)
+"""What follows a figure and says how or when, not how much."""
 MOST_GROWN = 4
 """So many words at most complete a phrase that was cut short."""
 
@@ -94,12 +96,16 @@ def grow(reply: str, phrases: Sequence[str]) -> str:
     """Give a reply that was cut short as the whole phrase: "marine" is "marine steam engines".
 
     `phrases` are what a verifier takes for the likeliest answers, best first: the first that holds
-    the reply decides, where it has at most `MOST_GROWN` words more. A yes or a no is whole.
+    the reply decides, where it has at most `MOST_GROWN` words more. A yes or a no is whole, and so
+    is a figure before what only says how or when: "$150" is not "$150 by card".
     """
     if reply.casefold().strip(" .,") in {"yes", "no"}:
         return reply
     inside = re.compile(rf"(?<!\w){re.escape(reply)}(?!\w)", re.IGNORECASE)
     phrase = next(filter(inside.search, phrases), reply)
+    found = inside.search(phrase)
+    if found and reply[-1:].isdigit() and ADJUNCT.match(phrase, found.end()):
+        phrase = phrase[: found.end()]
     return phrase if len(phrase.split()) - len(reply.split()) in range(1, MOST_GROWN + 1) else reply
 
 
