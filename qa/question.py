@@ -11,22 +11,25 @@ import re
 
 SENTENCE = re.compile(r"\S.*?(?:[.!?]+[\"'”’)]*(?=\s|$)|$)", re.DOTALL)
 IF = re.compile(
-    r"if\s+(?:multiple|several|many|more\s+than\s+one|there(?:\s+is|\s+are|'s|’s)|not|none|nothing"
-    r"|no\s+answer|unknown|unclear|unsure|you\b|(?:the\s+)?(?:answer|document|passage|text|context)"
-    r"|it\s+(?:is\s+not|isn't|isn’t|does\s+not|doesn't|doesn’t))\b.*\b(?:answer|reply|respond"
+    r"if\s+(?:(?:there(?:\s+is|\s+are|'s|’s)\s+)?(?:multiple|several|many|more\s+than\s+one|none"
+    r"|no\b|nothing|not\s+(?:found|stated|sure|there|present|known|available|mentioned|given|in\b))"
+    r"|unknown|unclear|unsure|you\s+(?:cannot|can't|can’t|do\s+not|don't|don’t|are\s+(?:not|unsure))"
+    r"|(?:the\s+)?(?:it|answer|document|passage|text|context)\s+"
+    r"(?:is\s+not|isn't|isn’t|does\s+not|doesn't|doesn’t))\b.*\b(?:answer|reply|respond"
     r"|return|output|record|list|write|say|state|give|provide|put|print|use|choose|pick)\b",
     re.IGNORECASE | re.DOTALL,
 )
 """A case of the answer, and what to do then."""
 ORDER = re.compile(
     r"(?:please\s+)?(?:"
-    r"(?:only\s+|just\s+)?(?:answer|reply|respond)\b"
+    r"(?:only\s+|just\s+)?(?:answer|reply|respond)(?:\s+(?:with|only|just|briefly|shortly|concisely|as"
+    r"|yes|no|in\s+(?:one|two|three|a|an|at\s+most|no\s+more|full|complete|json|english))\b|\W*$)"
     r"|(?:return|output|print|give|provide)\s+(?:me\s+)?(?:only|just|json"
     r"|(?:the|your|an?)\s+(?:short\s+|brief\s+|single\s+|final\s+)?(?:answer|value|result)s?\b)"
     r"|keep\s+(?:it|the\s+answer|your\s+answer)\b"
     r"|be\s+(?:brief|concise|short|precise)\b"
     r"|use\s+(?:at\s+most|no\s+more|one\b|a\s+single|complete\s+sentences)"
-    r"|(?:do\s+not|don't|don’t|never)\s+(?:explain|add|guess|make\s+(?:up|anything)|include)\b"
+    r"|(?:do\s+not|don't|don’t|never)\s+(?:explain|add|guess|make\s+(?:up|anything))\b"
     r"|(?:think|work)\s+step\s+by\s+step\b)",
     re.IGNORECASE,
 )
