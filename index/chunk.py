@@ -1,24 +1,30 @@
 """Document -> passages made of whole sentences, each an exact slice of the text. Pure.
 
 Sentence boundaries come from `sentencex` (Wikimedia's segmenter, MIT), asked one block at a time,
-so that nothing crosses a heading, a list item or a blank line. A line break inside a paragraph
-ends no sentence.
+so that nothing crosses a heading, a list item, a blank line or the end of a line that was written
+as one (`index.lines`). A line break that only wraps a paragraph ends no sentence.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import sentencex  # type: ignore[import-untyped]  # ships no stubs
 
+from index.lines import find_lines
 from index.types import Document, Passage, Span
 
-CHUNKER_VERSION = "2"
+CHUNKER_VERSION = "3"
 PASSAGE_CHARACTERS = 1000
 """The default passage size, in code points: about 220 of the 256 tokens that MiniLM reads."""
+UNENDED = re.compile(
+    r"(?:(?<!\d)\d{1,2}|\.|\b(?:max|approx|ca|incl|excl|inkl|tel))\.\s*\Z", re.IGNORECASE
+)
+CONTINUED = re.compile(r"[a-zäöüß\d$€£]|(?:Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember)\b")
 HEADING_MARKS = "#=- \t\n"
 """What Markdown writes around and under a heading's words."""
 
@@ -28,10 +34,11 @@ def find_sentences(
 ) -> list[Span]:
     """Give the sentences of a text, in order, without the white space around them.
 
-    Together they cover every visible character. None crosses one of `breaks`. A sentence of more
-    than `longest` code points is cut at white space, or where it must be.
+    Together they cover every visible character. None crosses one of `breaks`, nor the end of a line
+    that was written as one. A sentence of more than `longest` code points is cut at white space, or
+    where it must be.
     """
-    blocks = pairwise(sorted({0, *breaks, len(text)}))
+    blocks = pairwise(sorted({0, *breaks, *find_lines(text, breaks), len(text)}))
     return [
         piece
         for start, end in blocks
@@ -58,11 +65,16 @@ def _segment(text: str, start: int, end: int) -> Iterator[Span]:
     if not block.strip():
         return
     ends = [int(b["end_index"]) for b in sentencex.get_sentence_boundaries("en", block)]
-    cuts = sorted({0, len(block), *(e for e in ends if 0 < e < len(block))})
+    cuts = sorted({0, len(block), *(e for e in ends if 0 < e < len(block) and _ends(block, e))})
     for first, last in pairwise(cuts):
         sentence = _trim(text, start + first, start + last)
         if sentence is not None:
             yield sentence
+
+
+def _ends(block: str, end: int) -> bool:
+    """Say whether a sentence ends here, and not a date ("31.12. at noon") or "max. 60"."""
+    return not (UNENDED.search(block[:end]) and CONTINUED.match(block[end:].lstrip()))
 
 
 def _trim(text: str, start: int, end: int) -> Span | None:

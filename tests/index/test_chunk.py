@@ -226,3 +226,31 @@ def test_a_document_of_many_short_sections_is_chunked_in_one_pass() -> None:
     text = "# Head\n\nShort one. Another.\n\n" * 5_000
     document = build_document(text.encode(), name="a.md", collection="c", source="s")
     assert len(chunk(document)) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("Pay by 31.12. at noon. Then go.", ["Pay by 31.12. at noon.", "Then go."]),
+        ("On 3. Mai 2020 we met.", ["On 3. Mai 2020 we met."]),
+        ("It takes max. 60 minutes. Wait.", ["It takes max. 60 minutes.", "Wait."]),
+        ("TOTAL DUE ..... $78.77", ["TOTAL DUE ..... $78.77"]),
+        ("She was born in 1998. It rained.", ["She was born in 1998.", "It rained."]),
+        ("We won 3. The others lost.", ["We won 3.", "The others lost."]),
+    ],
+)
+def test_a_full_stop_of_a_date_or_an_abbreviation_ends_nothing(
+    text: str, sentences: list[str]
+) -> None:
+    assert [text[s.start : s.end] for s in find_sentences(text)] == sentences
+
+
+def test_a_receipt_has_a_sentence_a_line_and_stays_one_passage() -> None:
+    text = "BAKERY STROBL\n3 x roll   1.65\n1 x bread  5.20\n\nThank you."
+    (passage,) = chunk(make_document(text, breaks=[text.index("Thank")]))
+    assert [passage.slice(s) for s in passage.sentences] == [
+        "BAKERY STROBL",
+        "3 x roll   1.65",
+        "1 x bread  5.20",
+        "Thank you.",
+    ]
