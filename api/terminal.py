@@ -28,7 +28,7 @@ from index.ingest import Progress as IngestProgress
 from index.library import Upload
 from index.load import LOADERS
 from qa.settings import Settings
-from qa.weights import EMBEDDERS, ensure, find
+from qa.weights import EMBEDDERS, MPNET, ensure, find
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -53,7 +53,7 @@ def fetch_weights(settings: Settings, *, language_model: bool = True) -> list[Pa
     The language model, which is also made ready for what runs it, and what verifies its answers
     can be left out.
     """
-    from qa.bootstrap import needed_weights  # noqa: PLC0415  numpy
+    from qa.bootstrap import needed_weights, prepare_verifier  # noqa: PLC0415  numpy
 
     folders = []
     for weights in needed_weights(settings):
@@ -63,6 +63,9 @@ def fetch_weights(settings: Settings, *, language_model: bool = True) -> list[Pa
         folders.append(folder or _fetch(weights, settings.cache_path))
         if weights.main:
             _prepare(settings, weights)
+        if weights is MPNET:
+            with spinner("making the verifier ready, once"):
+                prepare_verifier(settings)
     return folders
 
 

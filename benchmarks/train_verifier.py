@@ -39,11 +39,12 @@ from torch.nn import functional
 from transformers import MPNetModel
 
 from api.terminal import fetch_weights
-from qa.compiled_verifier import ALPHA, MpnetVerifier, load_tokenizer, locate
+from qa.compiled_verifier import MpnetVerifier, load_tokenizer, locate
+from qa.mpnet import ALPHA
 from qa.settings import Settings
 from qa.types import Evidence
 from qa.verifier import sentence_spans
-from qa.weights import MPNET, ensure
+from qa.weights import EXPLAINER, MPNET, ensure
 
 SEED = 7
 RANK = 32
@@ -279,7 +280,7 @@ def _unpacked(path: Path) -> dict[str, torch.Tensor]:
 def _try(folder: Path, adapter: Path, squad2: Path) -> None:
     lines = (squad2 / "documents.jsonl").read_text(encoding="utf-8").splitlines()
     texts = {row["id"]: row["text"] for row in map(json.loads, lines)}
-    verifier = MpnetVerifier(folder, adapter)
+    verifier = MpnetVerifier(folder, (adapter, EXPLAINER))
     told, truth = [], []
     lines = (squad2 / "questions.tune-all.jsonl").read_text(encoding="utf-8").splitlines()
     for row in map(json.loads, lines):

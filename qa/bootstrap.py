@@ -119,9 +119,28 @@ def build_verifier(settings: Settings, progress: Progress = lambda *_: None) -> 
     if MPNET not in needed_weights(settings):
         return None
     from qa.compiled_verifier import MpnetVerifier  # noqa: PLC0415  numpy
+    from qa.mpnet import folder_of  # noqa: PLC0415
 
-    folder = ensure(MPNET, settings.cache_path, progress)
-    return MpnetVerifier(folder, precision=settings.precision, threads=settings.threads)
+    return MpnetVerifier(
+        ensure(MPNET, settings.cache_path, progress),
+        kept=folder_of(settings.cache_path),
+        precision=settings.precision,
+        threads=settings.threads,
+    )
+
+
+def prepare_verifier(settings: Settings) -> None:
+    """Keep the verifier as OpenVINO reads it, where that was not done: a quarter of a minute.
+
+    Nothing is lost where it cannot be kept: it is made in memory then, at each start.
+    """
+    from index.compiled import is_available  # noqa: PLC0415  numpy
+    from qa.mpnet import folder_of  # noqa: PLC0415
+
+    if is_available() and not folder_of(settings.cache_path).exists():
+        verifier = build_verifier(settings)
+        if verifier is not None:
+            verifier.load()
 
 
 def build_service(

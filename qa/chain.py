@@ -248,7 +248,7 @@ async def _read_all(
         yield piece
     drafted = draft(turn, raw)
     if verifier is not None and drafted.quoted and drafted.refusal is None:
-        turn = await _explain(await _compare(turn, drafted, verifier), drafted, verifier)
+        turn = await _explain(turn, drafted, verifier)
         drafted = draft(turn, raw)
         yield turn
     if assent := await _check(drafted, word, turn, reader):
@@ -295,37 +295,31 @@ def narrow_evidence(turn: Turn, verifier: Verifier, reach: Reach) -> Turn:
     return replace(turn, evidence=evidence, verdict=seen)
 
 
-async def _compare(turn: Turn, drafted: Draft, verifier: Verifier) -> Turn:
-    """Let a verifier compare the question with the passages that whole sentences are from."""
+def judge_passages(turn: Turn, drafted: Draft, verifier: Verifier) -> list[Judged]:
+    """Let a verifier judge the passages that whole sentences are from; a tenth of a second each."""
+    hits = passages_cited(turn, drafted)
+    judged = []
+    for hit, sentences in zip(hits, whole_passages(turn.evidence, hits), strict=True):
+        told = verifier.explain(turn.question, hit.passage.title, sentences)
+        judged.append(Judged(sentences, told.relevant, told.answerable))
+    return judged
+
+
+async def _explain(turn: Turn, drafted: Draft, verifier: Verifier) -> Turn:
+    """Let a verifier read the passages of which a reader named sentences, and choose the quotes."""
     hits = passages_cited(turn, drafted)
     if turn.verdict is None or not hits:
         return turn
     texts = [f"{hit.passage.title}. {hit.passage.text}" for hit in hits]
     near = await asyncio.to_thread(verifier.compare, turn.question, texts)
-    return replace(turn, verdict=replace(turn.verdict, near=near))
-
-
-def judge_passages(turn: Turn, drafted: Draft, verifier: Verifier) -> list[Judged]:
-    """Let a verifier judge the passages that whole sentences are from; a tenth of a second each."""
-    hits = passages_cited(turn, drafted)
-    return [
-        Judged(sentences, verifier.explain(turn.question, hit.passage.title, sentences))
-        for hit, sentences in zip(hits, whole_passages(turn.evidence, hits), strict=True)
-    ]
-
-
-async def _explain(turn: Turn, drafted: Draft, verifier: Verifier) -> Turn:
-    """Choose which sentences to quote, of all of the passages of which a reader named some."""
-    named = frozenset(n for claim in drafted.claims for n in claim.numbers)
     judged = await asyncio.to_thread(judge_passages, turn, drafted, verifier)
-    if not judged:
-        return turn
-    chosen = choose(judged, named)
+    chosen = choose(judged, frozenset(n for claim in drafted.claims for n in claim.numbers))
     added = [e for e in chosen if e.number > len(turn.evidence)]
     return replace(
         turn,
         evidence=(*turn.evidence, *added),
         quotes=tuple(e.number for e in chosen),
+        verdict=replace(turn.verdict, near=near, whole=max(p.answerable for p in judged)),
     )
 
 
@@ -367,7 +361,8 @@ async def _read_others(
             told = await asyncio.to_thread(verifier.verify, beside.question, beside.evidence)
             beside = replace(beside, verdict=told)
             if other.quoted:
-                beside = await _compare(beside, other, verifier)
+                beside = await _explain(beside, other, verifier)
+                other = draft(beside, raw)
         assent = await _check(other, word, beside, reader)
         if assent is not None and assent.usage is not None:
             yield assent.usage

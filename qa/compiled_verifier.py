@@ -1,17 +1,15 @@
 """The verifier that ships: all-mpnet-base-v2 with what was trained on top of it.
 
-The base model's files are fetched as they were published. What `benchmarks/train_verifier.py`
-trained, LoRA adapters (Hu et al. 2021, arXiv:2106.09685) and their heads, comes with this package
-in eight bits, and is added to the matrices once, as they are loaded: one that judges what was
-found, and one that judges whole passages. OpenVINO runs them where it is installed, PyTorch
-elsewhere.
+Its networks (`qa.mpnet`) are one that judges what was found, one that judges whole passages, and
+the base model, which compares texts. OpenVINO runs them where it is installed, PyTorch elsewhere.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,27 +17,26 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from index.compiled import PRECISIONS, is_available, quiet, trace
+from index.compiled import PRECISIONS, is_available, quiet
 from index.embed import Precision, choose_dtype
 from qa.errors import ModelUnavailableError
+from qa.mpnet import FORMAT, SHIPPED, build, convert, trace_all
 from qa.prompts import flatten
 from qa.types import Evidence
 from qa.verifier import Verdict, head, sentence_spans
-from qa.weights import EXPLAINER, VERIFIER
 
 if TYPE_CHECKING:
     import torch
     from tokenizers import Encoding, Tokenizer
 
-ALPHA = "alpha"
-"""The adapter's metadata: what its products are multiplied by, times its rank."""
+logger = logging.getLogger(__name__)
+
 WINDOW = 480
 """Tokens of question and text; what is beyond is not read. The model has room for 512."""
 WITHIN = 1.5
 LONGEST = 25
 UNREAD = -10.0
 """The log-odds of a sentence that there was no room for."""
-FORMAT = ("input_ids", "attention_mask")
 Forward: TypeAlias = Callable[[npt.NDArray[np.int64]], list[npt.NDArray[np.float32]]]
 """Tokens [1, n] to what a network gives for them."""
 
@@ -62,20 +59,22 @@ class Loaded:
 class MpnetVerifier:
     """A `Verifier`, loaded at its first use or by `load`. Safe to call from several threads.
 
-    `folder` has the base model's files, `adapter` and `explainer` what was trained; `precision` as
-    an embedder's.
+    `folder` has the base model's files, `adapters` what was trained to judge and to explain;
+    `precision` as an embedder's. `kept` is the folder that has the networks as OpenVINO reads them,
+    or is to have them from the first time on; without one they are made in memory, which takes some
+    seconds and four times the memory.
     """
 
     def __init__(
         self,
         folder: Path,
-        adapter: Path = VERIFIER,
-        explainer: Path = EXPLAINER,
+        adapters: tuple[Path, Path] = SHIPPED,
         *,
+        kept: Path | None = None,
         precision: Precision = "auto",
         threads: int | None = None,
     ) -> None:
-        self._folder, self._adapters = folder, (adapter, explainer)
+        self._folder, self._adapters, self._kept = folder, adapters, kept
         self._precision = precision
         self._threads = threads or os.cpu_count() or 1
         self._lock = threading.Lock()
@@ -101,16 +100,15 @@ class MpnetVerifier:
         ]
         return Verdict(float(answerable[0]), _judge_all(odds, places), tuple(phrases))
 
-    def explain(
-        self, question: str, title: str, sentences: Sequence[Evidence]
-    ) -> tuple[float, ...]:
+    def explain(self, question: str, title: str, sentences: Sequence[Evidence]) -> Verdict:
         """Read a question and a whole passage. Raises `ModelUnavailableError`."""
         shown = [head(title), *(flatten(e.text) for e in sentences)]
         with self._lock:
             loaded = self._load()
             encoded = loaded.tokenizer.encode(flatten(question), " ".join(shown))
-            _, odds, _ = loaded.explain(np.array([encoded.ids], dtype=np.int64))
-        return _judge_all(odds, locate(encoded, sentence_spans(shown))[1:])
+            answerable, odds, _ = loaded.explain(np.array([encoded.ids], dtype=np.int64))
+        places = locate(encoded, sentence_spans(shown))[1:]
+        return Verdict(float(answerable[0]), _judge_all(odds, places))
 
     def compare(self, question: str, texts: Sequence[str]) -> float:
         """Embed question and texts, some. Raises `ModelUnavailableError`."""
@@ -135,12 +133,22 @@ class MpnetVerifier:
 
     def _build(self) -> Iterator[Forward]:
         dtype = choose_dtype(self._precision)
+        if is_available():
+            for model in self._converted():
+                yield _compiled(model, dtype, self._threads)
+            return
         with quiet():
-            for network in _networks(self._folder, self._adapters):
-                if is_available():
-                    yield _compiled(network, dtype, self._threads)
-                else:
-                    yield _plain(network.to(dtype))
+            for network in build(self._folder, self._adapters):
+                yield _plain(network.to(dtype))
+
+    def _converted(self) -> Iterator[Any]:
+        """Give the networks as OpenVINO knows them: paths of files, or models in memory."""
+        if self._kept is not None:
+            try:
+                return iter(convert(self._folder, self._adapters, self._kept))
+            except (OSError, RuntimeError) as error:  # a full disk; memory serves as well
+                logger.warning("The verifier cannot be kept in %s: %s", self._kept, error)
+        return trace_all(self._folder, self._adapters)
 
 
 def _plain(network: Any) -> Forward:
@@ -154,29 +162,23 @@ def _plain(network: Any) -> Forward:
     return forward
 
 
-def _compiled(network: Any, dtype: torch.dtype, threads: int) -> Forward:
+def _compiled(model: Any, dtype: torch.dtype, threads: int) -> Forward:
     import openvino  # noqa: PLC0415  it takes a moment
-    import torch  # noqa: PLC0415
 
-    example = torch.tensor([[0, 3, 2, 2, 3, 2]])  # <s> question </s></s> text </s>
-    model = trace(network, dict.fromkeys(FORMAT, example))
-    request = (
-        openvino.Core()
-        .compile_model(
-            model,
-            "CPU",
-            {
-                "NUM_STREAMS": "1",
-                "INFERENCE_NUM_THREADS": str(threads),
-                "INFERENCE_PRECISION_HINT": PRECISIONS[str(dtype)],
-            },
-        )
-        .create_infer_request()
+    compiled = openvino.Core().compile_model(
+        model,
+        "CPU",
+        {
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": str(threads),
+            "INFERENCE_PRECISION_HINT": PRECISIONS[str(dtype)],
+        },
     )
+    request, outputs = compiled.create_infer_request(), len(compiled.outputs)
 
     def forward(tokens: npt.NDArray[np.int64]) -> list[npt.NDArray[np.float32]]:
         request.infer(dict(zip(FORMAT, (tokens, np.ones_like(tokens)), strict=True)))
-        return [request.get_output_tensor(n).data.copy() for n in range(len(model.outputs))]
+        return [request.get_output_tensor(n).data.copy() for n in range(outputs)]
 
     return forward
 
@@ -186,71 +188,8 @@ def _judge_all(odds: npt.NDArray[np.float32], places: Sequence[range]) -> tuple[
     return tuple(float(odds[0, p.start : p.stop].mean()) if p else UNREAD for p in places)
 
 
-def _networks(folder: Path, adapters: Sequence[Path]) -> Iterator[Any]:
-    """Build a module that judges for each adapter, and one that embeds: tokens, mask [1, n]."""
-    import torch  # noqa: PLC0415
-    from safetensors import safe_open  # noqa: PLC0415
-    from transformers import MPNetModel  # noqa: PLC0415  two seconds
-
-    def load_base() -> Any:
-        return MPNetModel.from_pretrained(
-            folder, add_pooling_layer=False, attn_implementation="eager", local_files_only=True
-        )
-
-    class Judge(torch.nn.Module):
-        def __init__(self, adapter: Path) -> None:
-            super().__init__()
-            with safe_open(adapter, "pt") as file:
-                trained = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  not a mapping
-                alpha = float(file.metadata()[ALPHA])
-            self.base = load_base()
-            for name, layer in self.base.named_modules():
-                if f"{name}.A" in trained:
-                    down, up = (unpack(trained, f"{name}.{half}") for half in "AB")
-                    layer.weight.data += (alpha / len(down)) * (up @ down)
-            self.answerable = _linear(trained, "answerable")
-            self.relevant = _linear(trained, "relevant")
-            self.span = _linear(trained, "span")
-
-        def forward(
-            self, input_ids: torch.Tensor, attention_mask: torch.Tensor
-        ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-            states = self.base(input_ids=input_ids, attention_mask=attention_mask)
-            last = states.last_hidden_state
-            return self.answerable(last[:, 0])[:, 0], self.relevant(last)[:, :, 0], self.span(last)
-
-    class Embedding(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.base = load_base()
-
-        def forward(
-            self, input_ids: torch.Tensor, attention_mask: torch.Tensor
-        ) -> tuple[torch.Tensor]:
-            states = self.base(input_ids=input_ids, attention_mask=attention_mask)
-            return (states.last_hidden_state.mean(dim=1),)
-
-    for adapter in adapters:
-        yield Judge(adapter).eval()
-    yield Embedding().eval()
-
-
 def _cosine(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
     return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
-
-
-def _linear(trained: Mapping[str, torch.Tensor], name: str) -> torch.nn.Linear:
-    import torch  # noqa: PLC0415
-
-    weight, bias = unpack(trained, f"{name}.weight"), trained[f"{name}.bias"].float()
-    linear = torch.nn.Linear(weight.shape[1], weight.shape[0])
-    linear.weight.data, linear.bias.data = weight, bias
-    return linear
-
-
-def unpack(trained: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
-    """Give a matrix [rows, columns] that is kept as whole numbers and a scale for each row."""
-    return trained[name].float() * trained[f"{name}.scale"].float()
 
 
 def locate(encoded: Encoding, spans: Sequence[tuple[int, int]]) -> list[range]:

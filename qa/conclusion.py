@@ -256,6 +256,8 @@ def weigh(turn: Turn, drafted: Draft, word: Word) -> Features:
         features |= {"answerable": turn.verdict.answerable}
         if turn.verdict.near is not None:
             features |= {"near": turn.verdict.near}
+        if turn.verdict.whole is not None:
+            features |= {"whole": turn.verdict.whole}
     return features
 
 

@@ -26,7 +26,7 @@ WEIGHTS = Path(__file__).with_name("confidence.json")
 
 WORDS = ("held", "numbers", "negation")
 FEATURES = {
-    "quoted": ("stated", "similarity", "near"),
+    "quoted": ("stated", "similarity", "near", "whole"),
     "trained": ("numbers", "negation", "least", "answerable"),
     "checked": (*WORDS, "check"),
     "unchecked": WORDS,
@@ -40,7 +40,8 @@ and `least`: the `Certainty` of a trained reader. `similarity`: the highest cosi
 and a passage found, known of a reply that is whole sentences: a question that wants an explanation
 is near to a text that has one, while a short answer's question is as near to a text without it.
 `near`: the same of the passages that the sentences are from, with their titles, by the verifier's
-larger model. `answerable`: a verifier's log-odds that what was read answers the question.
+larger model; `whole`: a verifier's log-odds that one of these, read whole, answers the question.
+`answerable`: its log-odds that what was read does.
 """
 
 Features: TypeAlias = dict[str, float]

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock
 
 from qa.errors import ModelUnavailableError
+from qa.kept import keep
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -56,35 +56,14 @@ def convert(model: Path, digest: str, cache: Path, progress: Progress) -> Path:
     conversion that broke off leaves nothing that is taken for a whole one.
     """
     target = folder_of(model.stem, digest, cache)
-    if target.exists():
-        return target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):
-            if not target.exists():  # another process may have made it meanwhile
-                _replace(target, model, progress)
+        return keep(target, lambda work: _write(model, work, progress))
     except Exception as error:  # OpenVINO's, gguf's and tokenizers' own, a disk's; all are told
         raise ModelUnavailableError(
             f"{model.name} cannot be converted for OpenVINO: {error}",
             fix=f"Make room in {cache}, which needs twice the model's size, or set "
             "FOOTNOTE_RUNTIME=llama.cpp.",
         ) from error
-    return target
-
-
-def _replace(target: Path, model: Path, progress: Progress) -> None:
-    """Write beside the target, and move it there when it is whole and on the disk."""
-    work = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
-        _write(model, work, progress)
-        for path in work.iterdir():
-            with path.open("rb") as written:
-                os.fsync(written.fileno())
-        work.replace(target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _write(model: Path, work: Path, progress: Progress) -> None:

@@ -31,10 +31,14 @@ LEAST_CHANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A passage's sentences, in order, and a verifier's log-odds of each that it answers."""
+    """A passage's sentences, in order, and a verifier's log-odds of each that it answers.
+
+    `answerable` are its log-odds that the passage does.
+    """
 
     sentences: tuple[Evidence, ...]
     relevant: tuple[float, ...]
+    answerable: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,12 +94,10 @@ class ScriptedVerifier:
         del question
         return Verdict(self.odds, tuple(self.relevant(e.text) for e in evidence), self.phrases)
 
-    def explain(
-        self, question: str, title: str, sentences: Sequence[Evidence]
-    ) -> tuple[float, ...]:
-        """Give what `relevant` says."""
-        del question, title
-        return tuple(self.relevant(e.text) for e in sentences)
+    def explain(self, question: str, title: str, sentences: Sequence[Evidence]) -> Verdict:
+        """Give the opinion, which is the same of a whole passage."""
+        del title
+        return self.verify(question, sentences)
 
     def compare(self, question: str, texts: Sequence[str]) -> float:
         """Give what `near` says."""

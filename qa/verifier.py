@@ -24,7 +24,7 @@ class Reach:
     worth: float
 
 
-WIDE = Reach(sentences=8, characters=1300, worth=0.002)
+WIDE = Reach(sentences=24, characters=1300, worth=0.002)
 """What a verifier reads, of which a reader then reads what answers."""
 
 
@@ -34,14 +34,18 @@ class Verdict:
 
     `answerable`: ln of the odds that the text answers the question. `relevant`: of each sentence,
     that it is one of those that do. `phrases`: what of the text is likeliest the answer, if there
-    is one, best first. `near`: the cosine of the question and the passages that an answer of whole
-    sentences is from, known of such an answer only.
+    is one, best first.
+
+    Known of an answer of whole sentences only, by the passages that they are from: `near`, the
+    highest cosine of the question and one of them; `whole`, the highest log-odds that one of them,
+    read whole, answers the question.
     """
 
     answerable: float
     relevant: tuple[float, ...]
     phrases: tuple[str, ...] = ()
     near: float | None = None
+    whole: float | None = None
 
 
 class Verifier(Protocol):
@@ -53,10 +57,8 @@ class Verifier(Protocol):
     def verify(self, question: str, evidence: Sequence[Evidence]) -> Verdict:
         """Read; blocks for a tenth of a second. Raises `ModelError`."""
 
-    def explain(
-        self, question: str, title: str, sentences: Sequence[Evidence]
-    ) -> tuple[float, ...]:
-        """Give the log-odds of each sentence of a whole passage that it is one that answers.
+    def explain(self, question: str, title: str, sentences: Sequence[Evidence]) -> Verdict:
+        """Read a whole passage: whether it answers, and which of its sentences; no phrases.
 
         Blocks for a tenth of a second. Raises `ModelError`.
         """

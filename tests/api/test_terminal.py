@@ -254,7 +254,7 @@ def test_weights_that_are_missing_are_fetched_with_progress(
     assert len(fetched) == 3
 
 
-def test_only_the_language_model_is_made_ready_for_its_runtime_with_progress(
+def test_the_language_model_and_its_verifier_are_made_ready_with_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepared: list[str] = []
@@ -265,9 +265,10 @@ def test_only_the_language_model_is_made_ready_for_its_runtime_with_progress(
 
     monkeypatch.setattr(terminal, "find", lambda weights, cache: cache / weights.name)
     monkeypatch.setattr("qa.bootstrap.prepare_local", prepare)
+    monkeypatch.setattr("qa.bootstrap.prepare_verifier", lambda _: prepared.append("verifier"))
     settings = Settings(cache=tmp_path)
     fetch_weights(settings, language_model=False)
     assert not prepared
     fetch_weights(settings)
-    assert prepared == [needed_weights(settings)[-1].name]
+    assert sorted(prepared) == sorted([needed_weights(settings)[-1].name, "verifier"])
     assert "converting for this processor" in capsys.readouterr().err

@@ -699,6 +699,7 @@ def test_sentences_that_a_trained_reader_names_are_told_and_cited_whole(
     assert told.answered
     assert told.text == shown_text(events)
     assert told.features["similarity"] == max(hit.similarity for hit in told.passages)
+    assert told.features["whole"] == ScriptedVerifier().odds
     assert len(told.citations) >= 2
     named = {(e.document_id, e.start) for e in told.evidence if e.number in (2, 3)}
     assert named <= {(c.document_id, c.start) for c in told.citations}

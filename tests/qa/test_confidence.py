@@ -97,10 +97,12 @@ def test_a_verifier_counts_where_there_is_one() -> None:
 
 def test_whole_sentences_are_believed_the_more_the_nearer_a_passage_is() -> None:
     told = {**features("Why was the bridge opened?"), **SURE, "stated": 1.0, "least": -0.5}
-    near, far = ({**told, "similarity": 0.6, "near": cosine} for cosine in (0.7, 0.2))
+    told |= {"similarity": 0.6, "whole": 1.0}
+    near, far = ({**told, "near": cosine} for cosine in (0.7, 0.2))
     assert estimate(far) < estimate(near)
     assert estimate({**near, "similarity": 0.1}) < estimate(near)
     assert estimate({**near, "stated": -3.0}) < estimate(near)
+    assert estimate({**near, "whole": -3.0}) < estimate(near)
     assert estimate({**near, "least": -9.0}) == estimate(near), "code wrote the words, not it"
 
 

@@ -11,7 +11,7 @@ def passage(*relevant: float, first: int = 1, chance: float = 0.1) -> Judged:
         Evidence(n, "d", "D", 10 * n, 10 * n + 8, f"Number {n}", chance=chance)
         for n in range(first, first + len(relevant))
     )
-    return Judged(sentences, relevant)
+    return Judged(sentences, relevant, answerable=0.0)
 
 
 def chosen(*passages: Judged, named: tuple[int, ...] = ()) -> list[int]:

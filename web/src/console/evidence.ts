@@ -108,6 +108,7 @@ const FEATURES: Record<string, string> = {
   least: "Its least likely word, ln of the chance",
   similarity: "Nearest passage to the question, cosine",
   near: "Nearest passage cited to the question, by the verifier, cosine",
+  whole: "The verifier finds an answer in a passage cited, log-odds",
   answerable: "The verifier finds an answer, log-odds",
 };
 
