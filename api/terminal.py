@@ -50,10 +50,10 @@ def spinner(what: str) -> Iterator[Status]:
 def fetch_weights(settings: Settings, *, language_model: bool = True) -> list[Path]:
     """Fetch what is missing of the models with a progress bar; give their folders.
 
-    The language model, which is also made ready for what runs it, and what verifies its answers
+    The language model and what verifies its answers, which are also made ready for what runs them,
     can be left out.
     """
-    from qa.bootstrap import needed_weights, prepare_verifier  # noqa: PLC0415  numpy
+    from qa.bootstrap import needed_weights  # noqa: PLC0415  numpy
 
     folders = []
     for weights in needed_weights(settings):
@@ -61,16 +61,13 @@ def fetch_weights(settings: Settings, *, language_model: bool = True) -> list[Pa
             continue
         folder = find(weights, settings.cache_path)
         folders.append(folder or _fetch(weights, settings.cache_path))
-        if weights.main:
-            _prepare(settings, weights)
-        if weights is MPNET:
-            with spinner("making the verifier ready, once"):
-                prepare_verifier(settings)
+        if weights.main or weights is MPNET:
+            _prepare(settings, weights, folders[-1])
     return folders
 
 
-def _prepare(settings: Settings, weights: Any) -> None:
-    from qa.bootstrap import prepare_local  # noqa: PLC0415  numpy
+def _prepare(settings: Settings, weights: Any, folder: Path) -> None:
+    from qa.bootstrap import prepare_local, prepare_verifier  # noqa: PLC0415  numpy
 
     with Progress(TextColumn("{task.description}"), BarColumn(), console=err) as bar:
         task = bar.add_task("converting for this processor, once", total=None, visible=False)
@@ -78,7 +75,10 @@ def _prepare(settings: Settings, weights: Any) -> None:
         def advance(_name: str, done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, visible=True)
 
-        prepare_local(settings, weights, advance)
+        if weights is MPNET:
+            prepare_verifier(settings, folder, advance)
+        else:
+            prepare_local(settings, weights, advance)
 
 
 def _fetch(weights: Any, cache: Path) -> Path:

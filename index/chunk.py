@@ -22,9 +22,15 @@ CHUNKER_VERSION = "3"
 PASSAGE_CHARACTERS = 1000
 """The default passage size, in code points: about 220 of the 256 tokens that MiniLM reads."""
 UNENDED = re.compile(
-    r"(?:(?<!\d)\d{1,2}|\.|\b(?:max|approx|ca|incl|excl|inkl|tel))\.\s*\Z", re.IGNORECASE
+    r"(?:(?<!\d)\d{1,2}|\.|\b(?:max|approx|ca|incl|excl|inkl|tel))\.\Z", re.IGNORECASE
 )
-CONTINUED = re.compile(r"[a-zäöüß\d$€£]|(?:Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember)\b")
+"""How a date, an abbreviation that sentencex does not know, or a row of dots ends: so far back."""
+LOOK_BACK = 8
+MONTHS = "Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember"
+CONTINUED = re.compile(rf"[ \t]*(?:[\d$€£]|(?:{'|'.join(MONTHS.split())})\b)|\s*[a-zäöüß]")
+"""How what was not ended goes on; in another line only in lower case."""
+NUMBERED = re.compile(r"\s*\(?\d{1,3}[.)]\s*")
+"""The number of a list's item, which is no sentence."""
 HEADING_MARKS = "#=- \t\n"
 """What Markdown writes around and under a heading's words."""
 
@@ -64,17 +70,27 @@ def _segment(text: str, start: int, end: int) -> Iterator[Span]:
     block = text[start:end]
     if not block.strip():
         return
-    ends = [int(b["end_index"]) for b in sentencex.get_sentence_boundaries("en", block)]
-    cuts = sorted({0, len(block), *(e for e in ends if 0 < e < len(block) and _ends(block, e))})
+    cuts = [0]
+    for boundary in sentencex.get_sentence_boundaries("en", block):
+        end = int(boundary["end_index"])
+        if cuts[-1] < end < len(block) and _ends(block, cuts[-1], end):
+            cuts.append(end)
+    cuts.append(len(block))
     for first, last in pairwise(cuts):
         sentence = _trim(text, start + first, start + last)
         if sentence is not None:
             yield sentence
 
 
-def _ends(block: str, end: int) -> bool:
-    """Say whether a sentence ends here, and not a date ("31.12. at noon") or "max. 60"."""
-    return not (UNENDED.search(block[:end]) and CONTINUED.match(block[end:].lstrip()))
+def _ends(block: str, start: int, end: int) -> bool:
+    """Say whether a sentence ends here, and not a date ("31.12. at noon"), "max. 60" or "1. "."""
+    if NUMBERED.fullmatch(block, start, end):
+        return False
+    stop = end
+    while stop and block[stop - 1].isspace():
+        stop -= 1
+    unended = UNENDED.search(block, max(0, stop - LOOK_BACK), stop)
+    return not (unended and CONTINUED.match(block, stop))
 
 
 def _trim(text: str, start: int, end: int) -> Span | None:

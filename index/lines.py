@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from unicodedata import east_asian_width
 
-SLACK = 4
-"""Columns by which a word must have fitted: who wraps by hand leaves the margin ragged."""
+SLACK, RAGGED = 4, 6
+"""Columns by which a word must have fitted, and the share of the widest line: who wraps by hand or
+by the width of letters leaves the margin ragged."""
 NARROWEST = 25
 NARROW = 44
 """Nobody wraps prose at less than the first many columns, and few at less than the second."""
@@ -65,13 +66,19 @@ def _are_rows(lines: Sequence[str], widest: int) -> bool:
         return False
     if widest < NARROW:
         return not any(map(PROSE.search, lines))
-    # In capitals prose begins every line as a sentence does.
-    return len(follows) >= MANY and any(map(str.islower, "".join(follows)))
+    # In capitals prose begins every line as a sentence does, and in German many.
+    told = sum(bool(PROSE.search(line)) for line in lines)
+    return (
+        len(follows) >= MANY
+        and MANY * told <= len(lines)
+        and any(map(str.islower, "".join(follows)))
+    )
 
 
 def _has_room(width: int, after: str, widest: int) -> bool:
     """Say whether the word that follows a line had room in it."""
-    return NARROW <= widest <= WIDE and width + 1 + _measure(_first_word(after)) + SLACK <= widest
+    room = widest - max(SLACK, widest // RAGGED)
+    return NARROW <= widest <= WIDE and width + 1 + _measure(_first_word(after)) <= room
 
 
 def _begins(line: str) -> bool:

@@ -129,20 +129,6 @@ def build_verifier(settings: Settings, progress: Progress = lambda *_: None) -> 
     )
 
 
-def prepare_verifier(settings: Settings) -> None:
-    """Keep the verifier as OpenVINO reads it, where that was not done: a quarter of a minute.
-
-    Nothing is lost where it cannot be kept: it is made in memory then, at each start.
-    """
-    from index.compiled import is_available  # noqa: PLC0415  numpy
-    from qa.mpnet import folder_of  # noqa: PLC0415
-
-    if is_available() and not folder_of(settings.cache_path).exists():
-        verifier = build_verifier(settings)
-        if verifier is not None:
-            verifier.load()
-
-
 def build_service(
     settings: Settings,
     *,
@@ -226,6 +212,25 @@ def prepare_local(
             raise
         logger.warning("%s llama.cpp runs it.", error)
         return None
+
+
+def prepare_verifier(
+    settings: Settings, folder: Path, progress: Progress = lambda *_: None
+) -> None:
+    """Keep the verifier, whose files `folder` has, as OpenVINO reads it, where that was not done.
+
+    Where it cannot be kept, the log says so, and it is made in memory at each start.
+    """
+    from index.compiled import is_available  # noqa: PLC0415  numpy
+    from qa.mpnet import SHIPPED, convert, folder_of  # noqa: PLC0415
+
+    if not is_available():
+        return
+    kept = folder_of(settings.cache_path)
+    try:
+        convert(folder, SHIPPED, kept, progress)
+    except (OSError, RuntimeError) as error:
+        logger.warning("The verifier cannot be kept in %s: %s", kept, error)
 
 
 def _local_reader(settings: Settings, weights: Weights, progress: Progress) -> Reader:

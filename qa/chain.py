@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -305,21 +305,29 @@ def judge_passages(turn: Turn, drafted: Draft, verifier: Verifier) -> list[Judge
     return judged
 
 
-async def _explain(turn: Turn, drafted: Draft, verifier: Verifier) -> Turn:
-    """Let a verifier read the passages of which a reader named sentences, and choose the quotes."""
+async def _reread(turn: Turn, drafted: Draft, verifier: Verifier) -> tuple[Turn, Sequence[Judged]]:
+    """Let a verifier read the passages whole of which a reader named sentences."""
     hits = passages_cited(turn, drafted)
     if turn.verdict is None or not hits:
-        return turn
+        return turn, ()
     texts = [f"{hit.passage.title}. {hit.passage.text}" for hit in hits]
     near = await asyncio.to_thread(verifier.compare, turn.question, texts)
     judged = await asyncio.to_thread(judge_passages, turn, drafted, verifier)
+    whole = max(passage.answerable for passage in judged)
+    return replace(turn, verdict=replace(turn.verdict, near=near, whole=whole)), judged
+
+
+async def _explain(turn: Turn, drafted: Draft, verifier: Verifier) -> Turn:
+    """Choose which sentences to quote, of all of the passages of which a reader named some."""
+    turn, judged = await _reread(turn, drafted, verifier)
+    if not judged:
+        return turn
     chosen = choose(judged, frozenset(n for claim in drafted.claims for n in claim.numbers))
     added = [e for e in chosen if e.number > len(turn.evidence)]
     return replace(
         turn,
         evidence=(*turn.evidence, *added),
         quotes=tuple(e.number for e in chosen),
-        verdict=replace(turn.verdict, near=near, whole=max(p.answerable for p in judged)),
     )
 
 
@@ -361,8 +369,7 @@ async def _read_others(
             told = await asyncio.to_thread(verifier.verify, beside.question, beside.evidence)
             beside = replace(beside, verdict=told)
             if other.quoted:
-                beside = await _explain(beside, other, verifier)
-                other = draft(beside, raw)
+                beside, _ = await _reread(beside, other, verifier)
         assent = await _check(other, word, beside, reader)
         if assent is not None and assent.usage is not None:
             yield assent.usage

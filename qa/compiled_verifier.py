@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from index.compiled import PRECISIONS, is_available, quiet
 from index.embed import Precision, choose_dtype
 from qa.errors import ModelUnavailableError
+from qa.kept import forget
 from qa.mpnet import FORMAT, SHIPPED, build, convert, trace_all
 from qa.prompts import flatten
 from qa.types import Evidence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WINDOW = 480
+WINDOW = 508
 """Tokens of question and text; what is beyond is not read. The model has room for 512."""
 WITHIN = 1.5
 LONGEST = 25
@@ -62,7 +63,7 @@ class MpnetVerifier:
     `folder` has the base model's files, `adapters` what was trained to judge and to explain;
     `precision` as an embedder's. `kept` is the folder that has the networks as OpenVINO reads them,
     or is to have them from the first time on; without one they are made in memory, which takes some
-    seconds and four times the memory.
+    seconds and twice the memory.
     """
 
     def __init__(
@@ -131,24 +132,21 @@ class MpnetVerifier:
                 ) from error
         return self._loaded
 
-    def _build(self) -> Iterator[Forward]:
+    def _build(self) -> list[Forward]:
         dtype = choose_dtype(self._precision)
-        if is_available():
-            for model in self._converted():
-                yield _compiled(model, dtype, self._threads)
-            return
-        with quiet():
-            for network in build(self._folder, self._adapters):
-                yield _plain(network.to(dtype))
-
-    def _converted(self) -> Iterator[Any]:
-        """Give the networks as OpenVINO knows them: paths of files, or models in memory."""
+        if not is_available():
+            with quiet():
+                networks = build(self._folder, self._adapters)
+                return [_plain(network.to(dtype)) for network in networks]
         if self._kept is not None:
             try:
-                return iter(convert(self._folder, self._adapters, self._kept))
-            except (OSError, RuntimeError) as error:  # a full disk; memory serves as well
+                files = convert(self._folder, self._adapters, self._kept)
+                return [_compiled(file, dtype, self._threads) for file in files]
+            except (OSError, RuntimeError) as error:  # a disk that is full, files that are damaged
                 logger.warning("The verifier cannot be kept in %s: %s", self._kept, error)
-        return trace_all(self._folder, self._adapters)
+                forget(self._kept)
+        models = trace_all(self._folder, self._adapters)
+        return [_compiled(model, dtype, self._threads) for model in models]
 
 
 def _plain(network: Any) -> Forward:

@@ -3,8 +3,8 @@
 The base model's files are fetched as they were published. What `benchmarks/train_verifier.py`
 trained, LoRA adapters (Hu et al. 2021, arXiv:2106.09685) and their heads, comes with this package
 in eight bits, and is added to the matrices once. For OpenVINO the networks are written to files in
-sixteen bits, once: it maps those into memory, starts in a second where tracing takes ten, and
-holds a fourth of what it holds of models that PyTorch made.
+sixteen bits, once: it maps those into memory, and starts in a second where tracing takes ten
+(docs/decisions/0024).
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.compiled import quiet, trace
-from qa.kept import keep
+from qa.kept import LOCK, forget, keep
 from qa.weights import EXPLAINER, MPNET, VERIFIER
 
 if TYPE_CHECKING:
     import torch
+
+    from qa.weights import Progress
 
 ALPHA = "alpha"
 """The adapter's metadata: what its products are multiplied by, times its rank."""
@@ -42,16 +44,20 @@ def folder_of(cache: Path) -> Path:
     return cache / "openvino" / f"{MPNET.name}-{digest.hexdigest()[:12]}"
 
 
-def convert(folder: Path, adapters: Sequence[Path], kept: Path) -> list[Path]:
+def convert(
+    folder: Path, adapters: Sequence[Path], kept: Path, progress: Progress = lambda *_: None
+) -> list[Path]:
     """Give the files of the networks of `build` in `kept`, writing them where it is not there.
 
-    That takes a quarter of a minute and 220 MB each. Another version's beside it are taken away.
-    Raises `OSError`, or OpenVINO's `RuntimeError`.
+    That takes a quarter of a minute and 220 MB each, and takes away what another version left.
+    `progress` is called with the networks that are done. Raises `OSError`, or OpenVINO's
+    `RuntimeError`.
     """
-    keep(kept, lambda work: _write(folder, adapters, work))
-    for other in kept.parent.glob(f"{MPNET.name}-*"):
-        if other != kept and not other.suffix:  # neither a lock nor what is being written
-            shutil.rmtree(other, ignore_errors=True)
+    if not kept.exists():
+        keep(kept, lambda work: _write(folder, adapters, work, progress))
+        for other in kept.parent.glob(f"{MPNET.name}-*"):
+            if other.suffix != LOCK and not other.name.startswith(kept.name):
+                forget(other.with_suffix(""))
     return [kept / f"{n}.xml" for n in range(len(adapters) + 1)]
 
 
@@ -65,15 +71,18 @@ def trace_all(folder: Path, adapters: Sequence[Path]) -> Iterator[Any]:
             yield trace(network, dict.fromkeys(FORMAT, example))
 
 
-def _write(folder: Path, adapters: Sequence[Path], work: Path) -> None:
+def _write(folder: Path, adapters: Sequence[Path], work: Path, progress: Progress) -> None:
     import openvino  # noqa: PLC0415  it takes a moment
 
-    needed = (len(adapters) + 1) * (folder / BASE).stat().st_size // 2
+    count = len(adapters) + 1
+    needed = count * (folder / BASE).stat().st_size // 2
     free = shutil.disk_usage(work).free
     if free < needed:  # OpenVINO would say that a stream failed
         raise OSError(errno.ENOSPC, f"{needed:,} bytes are needed and {free:,} are free")
+    progress(MPNET.name, 0, count)
     for n, model in enumerate(trace_all(folder, adapters)):
         openvino.save_model(model, work / f"{n}.xml", compress_to_fp16=True)
+        progress(MPNET.name, n + 1, count)
 
 
 def build(folder: Path, adapters: Sequence[Path]) -> Iterator[Any]:

@@ -228,6 +228,7 @@ def test_weights_that_are_here_are_not_fetched(
 ) -> None:
     monkeypatch.setattr(terminal, "find", lambda weights, cache: cache / weights.name)
     monkeypatch.setattr(terminal, "ensure", lambda *_: pytest.fail("it was fetched"))
+    monkeypatch.setattr("qa.bootstrap.prepare_verifier", lambda *_: None)
     settings = Settings(cache=tmp_path, runtime="llama.cpp")
 
     assert len(fetch_weights(settings)) == 3
@@ -248,6 +249,7 @@ def test_weights_that_are_missing_are_fetched_with_progress(
 
     monkeypatch.setattr(terminal, "find", lambda _weights, _cache: None)
     monkeypatch.setattr(terminal, "ensure", ensure)
+    monkeypatch.setattr("qa.bootstrap.prepare_verifier", lambda *_: None)
     folders = fetch_weights(Settings(cache=tmp_path, runtime="llama.cpp"))
 
     assert [f.name for f in folders] == fetched
@@ -265,7 +267,7 @@ def test_the_language_model_and_its_verifier_are_made_ready_with_progress(
 
     monkeypatch.setattr(terminal, "find", lambda weights, cache: cache / weights.name)
     monkeypatch.setattr("qa.bootstrap.prepare_local", prepare)
-    monkeypatch.setattr("qa.bootstrap.prepare_verifier", lambda _: prepared.append("verifier"))
+    monkeypatch.setattr("qa.bootstrap.prepare_verifier", lambda *_: prepared.append("verifier"))
     settings = Settings(cache=tmp_path)
     fetch_weights(settings, language_model=False)
     assert not prepared

@@ -228,6 +228,12 @@ def test_a_document_of_many_short_sections_is_chunked_in_one_pass() -> None:
     assert len(chunk(document)) == 5_000
 
 
+def test_a_text_of_one_block_is_cut_in_one_pass() -> None:
+    """With a copy of the block for each sentence this would take half an hour."""
+    text = "They opened the old bridge. Nobody was there on 31.12. at noon. " * 30_000
+    assert len(find_sentences(text)) == 60_000
+
+
 @pytest.mark.parametrize(
     ("text", "sentences"),
     [
@@ -237,6 +243,9 @@ def test_a_document_of_many_short_sections_is_chunked_in_one_pass() -> None:
         ("TOTAL DUE ..... $78.77", ["TOTAL DUE ..... $78.77"]),
         ("She was born in 1998. It rained.", ["She was born in 1998.", "It rained."]),
         ("We won 3. The others lost.", ["We won 3.", "The others lost."]),
+        ("On 3. April 2020 we met.", ["On 3. April 2020 we met."]),
+        ("1. Open the lid.\n2. Close it.", ["1. Open the lid.", "2. Close it."]),
+        ("1) Open it. Wait.\n2) Close it.", ["1) Open it.", "Wait.", "2) Close it."]),
     ],
 )
 def test_a_full_stop_of_a_date_or_an_abbreviation_ends_nothing(

@@ -76,6 +76,17 @@ def test_each_block_is_judged_by_itself() -> None:
     assert found == [text.index("Bread")]
 
 
+def test_prose_with_a_ragged_margin_is_one_line() -> None:
+    words, lines = PROSE.split(), [""]
+    for n, word in enumerate(words):
+        if len(lines[-1]) + 1 + len(word) > 66 + (n % 7):
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    text = "\n".join(lines)
+    assert len(lines) > 3
+    assert lines_of(text) == [text]
+
+
 @given(WORDS, st.integers(45, 90))
 def test_lower_case_prose_is_never_cut_however_wide(words: list[str], width: int) -> None:
     text = textwrap.fill(" ".join(words), width)

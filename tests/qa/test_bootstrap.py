@@ -18,6 +18,7 @@ from qa.bootstrap import (
     build_verifier,
     needed_weights,
     prepare_local,
+    prepare_verifier,
     warm_embedder,
     warm_reader,
 )
@@ -247,3 +248,15 @@ def test_warming_asks_nothing_of_another_provider_s_model(tmp_path: Path) -> Non
     asyncio.run(warm_reader(service))
     service.close()
     assert model.asked == []
+
+
+def test_a_verifier_that_cannot_be_kept_is_told_and_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def convert(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("index.compiled.is_available", lambda: True)
+    monkeypatch.setattr("qa.mpnet.convert", convert)
+    prepare_verifier(Settings(cache=tmp_path), tmp_path)
+    assert "the disk is full" in caplog.text

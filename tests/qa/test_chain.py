@@ -799,6 +799,27 @@ def test_a_trained_reader_may_name_sentences_of_the_other_document_too(tmp_path:
     assert {c.title for c in told.citations} == {"herald", "gazette"}
 
 
+def test_another_document_is_quoted_as_the_reader_names_it(tmp_path: Path) -> None:
+    """Its passage is read whole too, for the confidence, and nothing of it is quoted beside."""
+    second = f"{GAZETTE} Steel rose in price that year. Nobody had foreseen what it would cost."
+    model = CertainChatModel(
+        script=lambda shown: "24 million crowns" if "24 million" in shown else "[2]", stated=0.999
+    )
+    with Library(tmp_path / "papers", HashingEmbedder()) as library:
+        for name, text in (("herald", HERALD), ("gazette", second)):
+            library.ingest(Upload(text.encode(), f"{name}.txt"))
+        verifier = ScriptedVerifier(relevant=lambda _text: 4.0, near=0.9)
+        service = verified(library, tmp_path, model, verifier)
+        told = asyncio.run(
+            answer(service.chain, Ask("What did the Halden Bridge cost?", "default"))
+        )
+    assert told.disagreement
+    for citation in told.citations:
+        claim = told.text[citation.answer_start : citation.answer_end]
+        assert claim in citation.quote
+    assert told.text.count("Steel") == 0
+
+
 def test_passages_that_the_model_was_shown_nothing_of_are_counted(
     desk: Desks, tmp_path: Path
 ) -> None:

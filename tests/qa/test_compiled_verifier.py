@@ -270,6 +270,23 @@ def test_what_cannot_be_kept_is_told_and_made_in_memory(
     assert not kept.exists()
 
 
+def test_what_is_damaged_is_told_and_made_anew_at_the_next_start(
+    folder: Path, adapter: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("openvino", reason="there is no OpenVINO for this machine")
+    kept = tmp_path / "openvino" / "all-mpnet-base-v2-new"
+    kept.mkdir(parents=True)
+    told = [
+        MpnetVerifier(folder, (adapter, adapter), kept=kept, precision="float32").verify(
+            QUESTION, EVIDENCE
+        )
+        for _ in range(2)
+    ]
+    assert told[0].answerable == pytest.approx(told[1].answerable, abs=0.02)
+    assert caplog.text.count("cannot be kept") == 1
+    assert len(list(kept.glob("*.xml"))) == 3
+
+
 def test_other_adapters_are_kept_elsewhere(
     tmp_path: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
