@@ -10,10 +10,11 @@ arXiv:2106.09685), and three heads: where an answer begins and ends, the first t
 (Devlin et al. 2019, arXiv:1810.04805), whether there is one, and which sentences give it, each by
 the mean of its tokens. It trains for as long as it is given, its rate falling to nothing over that
 time: some 7 examples a second on two cores with bfloat16, in 13 GB of memory. `try` asks the
-questions of `squad2` that were held out, of their own paragraphs. What ships was trained in three
+questions of `squad2` that were held out, of their own paragraphs. What ships was trained in four
 runs, each from what the one before wrote (`--start`): 12 minutes on SQuAD 1.1's questions alone, an
-hour on what there was of `almost.jsonl` and the rest, and 76 minutes on all that is new since and a
-third of the old (docs/decisions/0019, 0020). From that the explainer was trained, 25 minutes
+hour on what there was of `almost.jsonl` and the rest, 76 minutes on all that is new since and a
+third of the old, and 40 (`--rate 2.5e-4`) on a half, with all of `squad2`'s and of the forms
+(docs/decisions/0019, 0020, 0025). From the third the explainer was trained, 25 minutes
 (`--rate 3e-4`) on whole passages, all examples with several sentences that answer, and a part of
 the rest (docs/decisions/0021).
 """
