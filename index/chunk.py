@@ -24,8 +24,9 @@ PASSAGE_CHARACTERS = 1000
 UNENDED = re.compile(
     r"(?:(?<!\d)\d{1,2}|\.|\b(?:max|approx|ca|incl|excl|inkl|tel))\.\Z", re.IGNORECASE
 )
-"""How a date, an abbreviation that sentencex does not know, or a row of dots ends: so far back."""
+"""How a date, an abbreviation that sentencex does not know, or a row of dots ends."""
 LOOK_BACK = 8
+"""Code points that are looked at before such an end; the longest abbreviation has seven."""
 MONTHS = "Januar Jänner Februar März April Mai Juni Juli August September Oktober November Dezember"
 CONTINUED = re.compile(rf"[ \t]*(?:[\d$€£]|(?:{'|'.join(MONTHS.split())})\b)|\s*[a-zäöüß]")
 """How what was not ended goes on; in another line only in lower case."""
@@ -72,9 +73,9 @@ def _segment(text: str, start: int, end: int) -> Iterator[Span]:
         return
     cuts = [0]
     for boundary in sentencex.get_sentence_boundaries("en", block):
-        end = int(boundary["end_index"])
-        if cuts[-1] < end < len(block) and _ends(block, cuts[-1], end):
-            cuts.append(end)
+        cut = int(boundary["end_index"])
+        if cuts[-1] < cut < len(block) and _ends(block, cuts[-1], cut):
+            cuts.append(cut)
     cuts.append(len(block))
     for first, last in pairwise(cuts):
         sentence = _trim(text, start + first, start + last)

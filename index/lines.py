@@ -24,6 +24,7 @@ WIDE = 120
 MANY = 4
 """So many lines that each begin as a sentence or a row does are no prose."""
 ITEM = re.compile(r"[-*+•] |\d{1,3}\) ")
+"""How an item of a list begins."""
 PROSE = re.compile(r"[^\W\d_]{2}[.!?] +[^\W\d_]")
 """A sentence that ends before its line does."""
 QUOTED = "> \t"

@@ -49,7 +49,7 @@ def convert(
 ) -> list[Path]:
     """Give the files of the networks of `build` in `kept`, writing them where it is not there.
 
-    That takes a quarter of a minute and 220 MB each, and takes away what another version left.
+    That takes some ten seconds and 220 MB each, and takes away what another version left.
     `progress` is called with the networks that are done. Raises `OSError`, or OpenVINO's
     `RuntimeError`.
     """
