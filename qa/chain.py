@@ -35,7 +35,7 @@ from qa.explanation import Judged, choose
 from qa.gate import Gate
 from qa.models import Reader, TokenChances
 from qa.prompts import check_messages, cited_messages, flatten, quote_messages, trained_messages
-from qa.question import strip_orders
+from qa.question import read_question
 from qa.retriever import read_hits
 from qa.types import (
     Answer,
@@ -108,7 +108,7 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
         began = time.perf_counter()
         question = check_length(ask.question, bounds.question_characters)
         if reader.profile.style != "cited":
-            question = strip_orders(question)
+            question = read_question(question)
         if ask.history and not stands_alone(question):
             async with gate.enter():
                 question = await _rewrite(question, ask, reader)
@@ -116,7 +116,7 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
 
     async def retrieve(turn: Turn) -> Turn:
         # A rewriting can go wrong; what was typed is looked up beside it.
-        asked = strip_orders(turn.typed)
+        asked = read_question(turn.typed)
         beside = () if turn.question in (turn.typed, asked) else (asked,)
         documents = await retrievers(turn.ask.collection, beside).ainvoke(turn.question)
         hits = tuple(read_hits(documents))

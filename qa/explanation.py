@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import mean
 
 from qa.confidence import Features, Model
+from qa.evidence import leave_out_copies
 from qa.types import Evidence
 
 WEIGHTS = Path(__file__).with_name("explanation.json")
@@ -66,15 +67,24 @@ def measure(passage: Judged, named: frozenset[int]) -> list[Features]:
 
 
 def choose(passages: Sequence[Judged], named: frozenset[int]) -> tuple[Evidence, ...]:
-    """Give the sentences that likely explain, in the order given; the likeliest where none does."""
+    """Give the sentences that likely explain, in the order given; the likeliest where none does.
+
+    What two passages say in the same words is given once, of the passage that explains more.
+    """
     fitted = load()
     judged = [
-        (fitted.model.estimate(features), sentence)
+        [
+            (fitted.model.estimate(features), sentence)
+            for features, sentence in zip(measure(passage, named), passage.sentences, strict=True)
+        ]
         for passage in passages
-        for features, sentence in zip(measure(passage, named), passage.sentences, strict=True)
     ]
-    least = min(fitted.least, max(chance for chance, _ in judged))
-    return tuple(sentence for chance, sentence in judged if chance >= least)
+    least = min(fitted.least, max(chance for told in judged for chance, _ in told))
+    likely = [[(chance, e) for chance, e in told if chance >= least] for told in judged]
+    likely.sort(key=lambda told: -sum(chance for chance, _ in told))
+    kept = leave_out_copies((e for told in likely for _, e in told), lambda e: e.text)
+    numbers = {e.number for e in kept}
+    return tuple(e for passage in passages for e in passage.sentences if e.number in numbers)
 
 
 @cache

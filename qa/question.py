@@ -1,8 +1,9 @@
-"""What was typed -> what it asks, without what it says about the form of the answer.
+"""What was typed -> the question that it asks, without orders.
 
-People and scripts write such orders after a question: "If not found, return unknown." A larger
-model follows them. One that finds phrases takes them for a part of what is asked, and is less sure
-of its answer.
+People and scripts write orders: on the form of the answer, "If not found, return unknown.", and in
+place of a question, "Find the price of oats." A larger model follows them. One that finds phrases
+takes the first for a part of what is asked, was trained on questions, and is less sure of its
+answer (docs/decisions/0026).
 """
 
 from __future__ import annotations
@@ -35,24 +36,52 @@ ORDER = re.compile(
 )
 """How to answer, whatever the answer is."""
 
+FIND = re.compile(
+    r"\s*(?:please\s+)?(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?"
+    r"(?:find(?:\s+out)?|give(?:\s+me)?|tell\s+me|show\s+me|get(?:\s+me)?|look\s+up|state|extract)\s+"
+    r"(?P<what>(?:the|my|our|your|his|her|its|their)\s+"
+    r"(?!(?:short\s+|brief\s+|single\s+|final\s+)?(?:answer|value|result)s?\W*$)[^.!?]*(?:[.!?]+(?=\S)[^.!?]*)*)"
+    r"[.!?]*\s*",
+    re.IGNORECASE,
+)
+"""An order to find something that has a name for what it is: one sentence."""
+MANY = re.compile(
+    r"\w+(?:\s+(?!(?:of|in|on|at|for|from|to|by|with|that|which|who)\b)[\w$%'’-]+)*?"
+    r"\s+[\w'’-]*[^\Wsui]s(?=\s+(?:of|in|on|at|for|from|to|by|with|that|which|who)\b|$)",
+    re.IGNORECASE,
+)
+"""What it is, in the plural."""
 
-def strip_orders(question: str) -> str:
-    """Give a question without the orders on the form of its answer that follow it; English only.
 
-    What comes before the first question mark stays, as does what asks for more than a form.
+def read_question(typed: str) -> str:
+    """Give what was typed as the question that it asks; English only.
+
+    Orders on the form of an answer that follow it are left out. An order to find something becomes
+    a question: "Find the price of oats. Be brief." asks "What is the price of oats?".
     """
-    sentences = [found.group() for found in SENTENCE.finditer(question)]
+    question = _strip_orders(typed)
+    found = FIND.fullmatch(question)
+    if found is None:
+        return question
+    what = found["what"].rstrip()
+    return f"What {'are' if MANY.match(what) else 'is'} {what}?"
+
+
+def _strip_orders(typed: str) -> str:
+    """Leave out what follows the first that is asked, where it asks for no more than a form."""
+    sentences = [found.group() for found in SENTENCE.finditer(typed)]
     asked = next((n for n, sentence in enumerate(sentences) if _is_asked(sentence)), None)
     if asked is None:
-        return question
+        return typed
     orders = {n for n, sentence in enumerate(sentences) if n > asked and _is_order(sentence)}
     kept = (sentence for n, sentence in enumerate(sentences) if n not in orders)
-    return " ".join(kept) if orders else question
+    return " ".join(kept) if orders else typed
 
 
 def _is_asked(sentence: str) -> bool:
-    return sentence.rstrip("\"'”’)").endswith("?")
+    return sentence.rstrip("\"'”’)").endswith("?") or FIND.fullmatch(sentence) is not None
 
 
 def _is_order(sentence: str) -> bool:
-    return not _is_asked(sentence) and bool(IF.match(sentence) or ORDER.match(sentence))
+    told = sentence.rstrip("\"'”’)")
+    return not told.endswith("?") and bool(IF.match(sentence) or ORDER.match(sentence))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,19 @@ def test_what_explains_comes_in_the_order_of_the_passages() -> None:
 def test_where_nothing_explains_the_likeliest_sentence_is_given() -> None:
     assert chosen(passage(-9.0, -5.0, -5.5)) == [2]
     assert chosen(passage(-5.0, -5.0, -5.0), named=(3,)) == [3]
+
+
+def test_what_two_passages_say_in_the_same_words_is_quoted_once() -> None:
+    one, other = passage(4.0, -6.0, -6.0), passage(3.5, -6.0, 3.5, first=4)
+    said = "Ottawa has %s people."
+    texts = {1: said % "1990", 4: said % "1990"}
+    assert chosen(say(one, texts), say(other, texts)) == [4, 6]
+    assert chosen(say(one, texts), say(other, texts | {4: said % "1991"})) == [1, 4, 6]
+
+
+def say(passage: Judged, texts: dict[int, str]) -> Judged:
+    told = (replace(e, text=texts.get(e.number, e.text)) for e in passage.sentences)
+    return replace(passage, sentences=tuple(told))
 
 
 def test_a_sentence_stands_out_in_a_passage_that_is_doubted() -> None:

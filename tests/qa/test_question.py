@@ -1,10 +1,10 @@
-"""What a question asks, and the orders on the form of its answer."""
+"""What is asked, and orders: on the form of an answer, and in place of a question."""
 
 from __future__ import annotations
 
 import pytest
 
-from qa.question import strip_orders
+from qa.question import read_question
 
 ASKED = "Who opened the bridge?"
 
@@ -30,8 +30,8 @@ ASKED = "Who opened the bridge?"
     ],
 )
 def test_orders_on_the_form_of_an_answer_are_left_out(order: str) -> None:
-    assert strip_orders(f"{ASKED} {order}") == ASKED
-    assert strip_orders(f"{ASKED}\n\n{order}\n") == ASKED
+    assert read_question(f"{ASKED} {order}") == ASKED
+    assert read_question(f"{ASKED}\n\n{order}\n") == ASKED
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,46 @@ def test_orders_on_the_form_of_an_answer_are_left_out(order: str) -> None:
         "Who pays? If not the tenant, who is to return the keys?",
         "Who opened the bridge (Mrs. Okafor or Mr. Lind)? It was in 1931.",
         "What happens when the lamp breaks? Return policy.",
+        "Find the tower. Explain how it was built.",
+        "Find the tower? It has a keeper. Who keeps it?",
+        "Give the value.",
+        "Find me a hotel.",
+        "Tell me about the tower.",
+        "The tower, and tell me the name of its keeper.",
         "谁开了桥？",
         "",
     ],
 )
 def test_what_asks_for_more_than_a_form_stays(question: str) -> None:
-    assert strip_orders(question) == question
+    assert read_question(question) == question
 
 
 def test_what_is_asked_between_and_after_orders_stays() -> None:
     text = f"{ASKED} Be brief. When did she do it? If unsure, say so."
-    assert strip_orders(text) == f"{ASKED} When did she do it?"
+    assert read_question(text) == f"{ASKED} When did she do it?"
+
+
+@pytest.mark.parametrize(
+    ("order", "question"),
+    [
+        ("Find the price of oats.", "What is the price of oats?"),
+        (
+            "Find the $ value paid to Ganesha? If multiple, record all $ values paid.",
+            "What is the $ value paid to Ganesha?",
+        ),
+        (
+            "Could you please tell me the names of its keepers?",
+            "What are the names of its keepers?",
+        ),
+        ("give me its e-mail address", "What is its e-mail address?"),
+        ("Look up the status of my orders", "What is the status of my orders?"),
+        ("Show me the first results", "What are the first results?"),
+        (
+            "State the rate of 3.5 % in words. If not found, return 'unknown'.",
+            "What is the rate of 3.5 % in words?",
+        ),
+    ],
+)
+def test_an_order_to_find_something_becomes_a_question(order: str, question: str) -> None:
+    assert read_question(order) == question
+    assert read_question(f"  {order}\n") == question
