@@ -115,7 +115,7 @@ def build_chain(  # noqa: C901  it only holds the five steps, which share its ar
         return Turn(ask, began, question)
 
     async def retrieve(turn: Turn) -> Turn:
-        # A rewriting can go wrong; what was typed is looked up beside it.
+        # A rewriting can go wrong; what was typed is looked up beside it, but for orders.
         asked = read_question(turn.typed)
         beside = () if turn.question in (turn.typed, asked) else (asked,)
         documents = await retrievers(turn.ask.collection, beside).ainvoke(turn.question)

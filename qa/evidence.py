@@ -8,17 +8,14 @@ read again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import TypeVar
 
 from index.search import sentences_by_score
 from index.types import Hit, SentenceHit
 from qa.types import Evidence
 from qa.words import NEGATIONS, names, numbers, words
-
-Item = TypeVar("Item")
 
 AT_LEAST = 2
 """So many sentences are read where there is room, whatever a verifier says of them."""
@@ -38,7 +35,7 @@ def select(
     Of sentences that say the same, as copies and versions of a document do, the best-scored counts.
     Documents come in the order of their best sentence, sentences in their document's order.
     """
-    ranked = list(leave_out_copies(sentences_by_score(hits), _text))
+    ranked = list(_leave_out_copies(sentences_by_score(hits)))
     kept = worth_reading(
         [s.span.end - s.span.start for _, s in ranked],
         [s.chance for _, s in ranked],
@@ -128,25 +125,22 @@ def renumber(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
     return tuple(replace(e, number=number) for number, e in enumerate(evidence, start=1))
 
 
-def leave_out_copies(ranked: Iterable[Item], text_of: Callable[[Item], str]) -> Iterator[Item]:
-    """Leave out what has nearly the words of one before, and its numbers, names and negations.
+def _leave_out_copies(
+    ranked: Sequence[tuple[Hit, SentenceHit]],
+) -> Iterator[tuple[Hit, SentenceHit]]:
+    """Leave out what has nearly the words of a better one, and its numbers, names and negations.
 
     What differs in one of those may be a disagreement, and is kept.
     """
     seen: list[tuple[object, frozenset[str]]] = []
-    for item in ranked:
-        text = text_of(item)
+    for hit, found in ranked:
+        text = hit.passage.slice(found.span)
         bag = frozenset(w.casefold() for w in words(text))
         facts = (numbers(text), set(names(text)), bag & NEGATIONS)
         if any(facts == known and _alike(bag, other) for known, other in seen):
             continue
         seen.append((facts, bag))
-        yield item
-
-
-def _text(item: tuple[Hit, SentenceHit]) -> str:
-    hit, found = item
-    return hit.passage.slice(found.span)
+        yield hit, found
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:

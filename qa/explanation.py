@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import mean
 
 from qa.confidence import Features, Model
-from qa.evidence import leave_out_copies
 from qa.types import Evidence
+from qa.words import words
 
 WEIGHTS = Path(__file__).with_name("explanation.json")
 FEATURES = ("relevant", "average", "named", "chance")
@@ -82,9 +82,14 @@ def choose(passages: Sequence[Judged], named: frozenset[int]) -> tuple[Evidence,
     least = min(fitted.least, max(chance for told in judged for chance, _ in told))
     likely = [[(chance, e) for chance, e in told if chance >= least] for told in judged]
     likely.sort(key=lambda told: -sum(chance for chance, _ in told))
-    kept = leave_out_copies((e for told in likely for _, e in told), lambda e: e.text)
-    numbers = {e.number for e in kept}
-    return tuple(e for passage in passages for e in passage.sentences if e.number in numbers)
+    said: dict[tuple[str, ...], int] = {}
+    kept = set()
+    for place, told in enumerate(likely):
+        for _, sentence in told:
+            spoken = tuple(word.casefold() for word in words(sentence.text))
+            if not spoken or said.setdefault(spoken, place) == place:
+                kept.add(sentence.number)
+    return tuple(e for passage in passages for e in passage.sentences if e.number in kept)
 
 
 @cache

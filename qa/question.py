@@ -9,14 +9,17 @@ answer (docs/decisions/0026).
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 SENTENCE = re.compile(r"\S.*?(?:[.!?]+[\"'”’)]*(?=\s|$)|$)", re.DOTALL)
 IF = re.compile(
     r"if\s+(?:(?:there(?:\s+is|\s+are|'s|’s)\s+)?(?:multiple|several|many|more\s+than\s+one|none"
     r"|no\b|nothing|not\s+(?:found|stated|sure|there|present|known|available|mentioned|given|in\b))"
     r"|unknown|unclear|unsure|you\s+(?:cannot|can't|can’t|do\s+not|don't|don’t|are\s+(?:not|unsure))"
-    r"|(?:the\s+)?(?:it|answer|document|passage|text|context)\s+"
-    r"(?:is\s+not|isn't|isn’t|does\s+not|doesn't|doesn’t))\b.*\b(?:answer|reply|respond"
+    r"|(?:the\s+)?(?:it|answer|document|passage|text|context)\s+(?:(?:is\s+not|isn't|isn’t)\s+"
+    r"(?:found|stated|there|present|known|available|mentioned|given|provided|contained|clear|in)"
+    r"|(?:does\s+not|doesn't|doesn’t)\s+(?:say|state|tell|contain|mention|answer|give|exist|appear)))"
+    r"\b.*\b(?:answer|reply|respond"
     r"|return|output|record|list|write|say|state|give|provide|put|print|use|choose|pick)\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -26,28 +29,33 @@ ORDER = re.compile(
     r"(?:only\s+|just\s+)?(?:answer|reply|respond)(?:\s+(?:with|only|just|briefly|shortly|concisely|as"
     r"|yes|no|in\s+(?:one|two|three|a|an|at\s+most|no\s+more|full|complete|json|english))\b|\W*$)"
     r"|(?:return|output|print|give|provide)\s+(?:me\s+)?(?:only|just|json"
-    r"|(?:the|your|an?)\s+(?:short\s+|brief\s+|single\s+|final\s+)?(?:answer|value|result)s?\b)"
+    r"|(?:the|your|an?)\s+(?:short\s+|brief\s+|single\s+|final\s+)?(?:answer|value|result)s?"
+    r"(?:\W*$|\s+(?:in|as|only|alone|with|without)\b))"
     r"|keep\s+(?:it|the\s+answer|your\s+answer)\b"
     r"|be\s+(?:brief|concise|short|precise)\b"
     r"|use\s+(?:at\s+most|no\s+more|one\b|a\s+single|complete\s+sentences)"
     r"|(?:do\s+not|don't|don’t|never)\s+(?:explain|add|guess|make\s+(?:up|anything))\b"
-    r"|(?:think|work)\s+step\s+by\s+step\b)",
+    r"|(?:think|work)\s+step\s+by\s+step\b"
+    r"|(?:many\s+)?thank(?:s|\s+you)(?:\s+in\s+advance|\s+(?:very|so)\s+much)?\W*$)",
     re.IGNORECASE,
 )
 """How to answer, whatever the answer is."""
 
 FIND = re.compile(
-    r"\s*(?:please\s+)?(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?"
-    r"(?:find(?:\s+out)?|give(?:\s+me)?|tell\s+me|show\s+me|get(?:\s+me)?|look\s+up|state|extract)\s+"
-    r"(?P<what>(?:the|my|our|your|his|her|its|their)\s+"
-    r"(?!(?:short\s+|brief\s+|single\s+|final\s+)?(?:answer|value|result)s?\W*$)[^.!?]*(?:[.!?]+(?=\S)[^.!?]*)*)"
-    r"[.!?]*\s*",
+    r"(?:please\s+)?(?:find(?:\s+out)?|look\s+up|state|extract"
+    r"|(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?)?(?:tell|give|show)\s+me)\s+"
+    r"(?=(?:the|my|our|your|his|her|its|their)\s+\S)",
     re.IGNORECASE,
 )
-"""An order to find something that has a name for what it is: one sentence."""
+"""How an order begins to find something that has a name for what it is."""
+MORE = re.compile(
+    r"\n|:\s|\bwho\b|\b(?:and|then)\s+(?:explain|describe|list|say|tell|give|show|compare|why|how)\b"
+    r"|^\w+\s+(?:\w+\s+)?(?:lists?|persons?|people|answers?|values?\W*$|results?\W*$)\b",
+    re.IGNORECASE,
+)
+"""What asks for a person, for several things, or for what a question with "what" does not."""
 MANY = re.compile(
-    r"\w+(?:\s+(?!(?:of|in|on|at|for|from|to|by|with|that|which|who)\b)[\w$%'’-]+)*?"
-    r"\s+[\w'’-]*[^\Wsui]s(?=\s+(?:of|in|on|at|for|from|to|by|with|that|which|who)\b|$)",
+    r"\w+\s+(?:[\w'’-]+\s+)?[\w'’-]*[^\Wsui]s(?=\s+(?:of|in|on|at|for|from|to|by|with)\b|$)",
     re.IGNORECASE,
 )
 """What it is, in the plural."""
@@ -60,11 +68,22 @@ def read_question(typed: str) -> str:
     a question: "Find the price of oats. Be brief." asks "What is the price of oats?".
     """
     question = _strip_orders(typed)
-    found = FIND.fullmatch(question)
-    if found is None:
+    what = _named(question)
+    if what is None:
         return question
-    what = found["what"].rstrip()
     return f"What {'are' if MANY.match(what) else 'is'} {what}?"
+
+
+def _named(question: str) -> str | None:
+    """Give what an order says is to be found; None for what is no such order, or more than one."""
+    sentences = list(islice(SENTENCE.finditer(question), 2))
+    found = FIND.match(sentences[0].group()) if len(sentences) == 1 else None
+    if found is None:
+        return None
+    what = sentences[0].group()[found.end() :].rstrip(" .:!?…")
+    if what.casefold().endswith(" please"):
+        what = what[: -len(" please")].rstrip(" ,")
+    return None if MORE.search(what) else what
 
 
 def _strip_orders(typed: str) -> str:
@@ -79,7 +98,7 @@ def _strip_orders(typed: str) -> str:
 
 
 def _is_asked(sentence: str) -> bool:
-    return sentence.rstrip("\"'”’)").endswith("?") or FIND.fullmatch(sentence) is not None
+    return sentence.rstrip("\"'”’)").endswith("?") or _named(sentence) is not None
 
 
 def _is_order(sentence: str) -> bool:

@@ -43,6 +43,16 @@ def test_what_two_passages_say_in_the_same_words_is_quoted_once() -> None:
     texts = {1: said % "1990", 4: said % "1990"}
     assert chosen(say(one, texts), say(other, texts)) == [4, 6]
     assert chosen(say(one, texts), say(other, texts | {4: said % "1991"})) == [1, 4, 6]
+    turned = {1: "Acme sued Stripe.", 4: "Stripe sued Acme."}
+    assert chosen(say(one, turned), say(other, turned)) == [1, 4, 6]
+
+
+def test_what_one_passage_says_twice_is_quoted_twice() -> None:
+    steps = passage(4.0, -6.0, 4.0, -6.0)
+    assert chosen(say(steps, {1: "Press.", 3: "Press."})) == [1, 3]
+    rules = {1: "---", 4: "---"}
+    rows = passage(4.0, -6.0), passage(4.0, -6.0, first=4)
+    assert chosen(*(say(each, rules) for each in rows)) == [1, 4]
 
 
 def say(passage: Judged, texts: dict[int, str]) -> Judged:

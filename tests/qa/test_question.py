@@ -27,6 +27,7 @@ ASKED = "Who opened the bridge?"
         "Do not guess.",
         "Think step by step.",
         "Answer in one word. If not found, return 'unknown'.",
+        "Thanks!",
     ],
 )
 def test_orders_on_the_form_of_an_answer_are_left_out(order: str) -> None:
@@ -54,6 +55,17 @@ def test_orders_on_the_form_of_an_answer_are_left_out(order: str) -> None:
         "What happens when the lamp breaks? Return policy.",
         "Find the tower. Explain how it was built.",
         "Find the tower? It has a keeper. Who keeps it?",
+        "Find the price of oats. Give me the value of wheat.",
+        "Find the total. If it is not paid, state the date when it is due.",
+        "Who pays? Give the answer for 2020.",
+        "Find the total\nInvoice 17\nOats 3 kg",
+        "Find the person who signed the lease.",
+        "Give me the list of keepers.",
+        "Find out the cost and explain why it rose.",
+        "Tell me the answer: who opened the bridge?",
+        "Can you find the Higgs boson at home?",
+        "Can you get the flu from the vaccine?",
+        "Will you give the keys back?",
         "Give the value.",
         "Find me a hotel.",
         "Tell me about the tower.",
@@ -85,7 +97,9 @@ def test_what_is_asked_between_and_after_orders_stays() -> None:
         ),
         ("give me its e-mail address", "What is its e-mail address?"),
         ("Look up the status of my orders", "What is the status of my orders?"),
-        ("Show me the first results", "What are the first results?"),
+        ("Show me the first figures:", "What are the first figures?"),
+        ("Find the amount Deel owes, please", "What is the amount Deel owes?"),
+        ("Find the price of oats. Thank you very much.", "What is the price of oats?"),
         (
             "State the rate of 3.5 % in words. If not found, return 'unknown'.",
             "What is the rate of 3.5 % in words?",
@@ -95,3 +109,17 @@ def test_what_is_asked_between_and_after_orders_stays() -> None:
 def test_an_order_to_find_something_becomes_a_question(order: str, question: str) -> None:
     assert read_question(order) == question
     assert read_question(f"  {order}\n") == question
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "Find the total " + "." * 5000 + " due",
+        "Find the price" + "!" * 5000 + " Thanks",
+        "find the" + " " * 5000 + ". y",
+        "find the " + "a..b" * 1250 + ". Thanks",
+    ],
+)
+def test_what_is_long_is_read_too(typed: str) -> None:
+    """Expressions that go back over what they matched would not end."""
+    assert read_question(typed)
