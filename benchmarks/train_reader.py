@@ -9,10 +9,10 @@
 `train` fits low-rank additions to the last layers of the model, as it is shipped, four-bit weights
 and all (LoRA, Hu et al. 2021, arXiv:2106.09685; QLoRA, Dettmers et al. 2023, arXiv:2305.14314),
 with the cross-entropy of the replies alone. Sentences are read once for all the questions about
-them, each of which sees only what leads to it. What ships was trained in three rounds, each from
-the one before (`--start`): the first at `--rate 4e-4` (`docs/decisions/0016`), the third
-(`docs/decisions/0022`) by this script and the examples that `reader_examples.py` makes. A round
-takes 40 to 60 minutes on two cores with bfloat16. `write` makes the GGUF file, of the mean of what
+them, each of which sees only what leads to it. What ships was trained in four rounds, each from
+the one before (`--start`): the first at `--rate 4e-4` (`docs/decisions/0016`), the third and fourth
+(`docs/decisions/0022`, `0027`) by this script and the examples that `reader_examples.py` makes. A
+round takes 30 to 60 minutes on two cores with bfloat16. `write` makes the GGUF file, of the mean of what
 was trained and an earlier adapter if one is given (Wortsman et al. 2022, arXiv:2203.05482).
 """
 

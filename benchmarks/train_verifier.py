@@ -3,6 +3,7 @@
     pip install -c constraints.txt -e '.[train]'
     python benchmarks/verifier_examples.py --squad1 .. --squad2 .. --clapnq .. --out WORK
     python benchmarks/train_verifier.py train WORK/verifier.jsonl OUT.safetensors [--minutes 60]
+    python benchmarks/train_verifier.py mean ONE.safetensors OTHER.safetensors OUT.safetensors
     python benchmarks/train_verifier.py try OUT.safetensors --squad2 FOLDER
 
 `train` fits low-rank additions to all-mpnet-base-v2's matrices (LoRA, Hu et al. 2021,
@@ -10,13 +11,14 @@ arXiv:2106.09685), and three heads: where an answer begins and ends, the first t
 (Devlin et al. 2019, arXiv:1810.04805), whether there is one, and which sentences give it, each by
 the mean of its tokens. It trains for as long as it is given, its rate falling to nothing over that
 time: some 7 examples a second on two cores with bfloat16, in 13 GB of memory. `try` asks the
-questions of `squad2` that were held out, of their own paragraphs. What ships was trained in four
+questions of `squad2` that were held out, of their own paragraphs. What ships was trained in five
 runs, each from what the one before wrote (`--start`): 12 minutes on SQuAD 1.1's questions alone, an
 hour on what there was of `almost.jsonl` and the rest, 76 minutes on all that is new since and a
-third of the old, and 40 (`--rate 2.5e-4`) on a half, with all of `squad2`'s and of the forms
-(docs/decisions/0019, 0020, 0025). From the third the explainer was trained, 25 minutes
-(`--rate 3e-4`) on whole passages, all examples with several sentences that answer, and a part of
-the rest (docs/decisions/0021).
+third of the old, 40 (`--rate 2.5e-4`) on a half, with all of `squad2`'s and of the forms, and 30 on
+what is new since (docs/decisions/0019, 0020, 0025, 0027). From the third the explainer was trained,
+25 minutes (`--rate 3e-4`) on whole passages, all examples with several sentences that answer, and a
+part of the rest, and once more from the fourth (docs/decisions/0021, 0027). `mean` writes the mean
+by weight of two (Wortsman et al. 2022, arXiv:2203.05482): what ships is that of the last two runs.
 """
 
 from __future__ import annotations
@@ -147,7 +149,7 @@ class Network(nn.Module):
 
 
 def main() -> None:
-    """Train, or try."""
+    """Train, take a mean, or try."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     training = verbs.add_parser("train")
@@ -156,10 +158,17 @@ def main() -> None:
     training.add_argument("--minutes", type=float, default=60.0)
     training.add_argument("--rate", type=float, default=RATE)
     training.add_argument("--start", type=Path, help="what an earlier run wrote")
+    joining = verbs.add_parser("mean")
+    joining.add_argument("one", type=Path)
+    joining.add_argument("other", type=Path)
+    joining.add_argument("out", type=Path)
     trying = verbs.add_parser("try")
     trying.add_argument("adapter", type=Path)
     trying.add_argument("--squad2", type=Path, required=True)
     options = parser.parse_args()
+    if options.verb == "mean":
+        _join(options.one, options.other, options.out)
+        return
     settings = Settings()
     fetch_weights(settings)
     folder = ensure(MPNET, settings.cache_path)
@@ -265,6 +274,12 @@ def save(learned: dict[str, torch.Tensor], path: Path) -> None:
         packed[name] = (value / scale).round().to(torch.int8)
         packed[f"{name}.scale"] = scale
     save_file(packed, path, metadata={ALPHA: str(TIMES_RANK)})
+
+
+def _join(one: Path, other: Path, out: Path) -> None:
+    others = _unpacked(other)
+    mean = {n.removeprefix("base."): (v + others[n]) / 2 for n, v in _unpacked(one).items()}
+    save(mean, out)
 
 
 def _unpacked(path: Path) -> dict[str, torch.Tensor]:

@@ -26,7 +26,7 @@ REFUSING = NOT_STATED.split()[0]
 """The token that a refusal of the trained reader begins with."""
 QUOTING = "["
 """The token that a reply of sentences' numbers begins with."""
-HELD_BACK: Mapping[str, float] = {REFUSING: -3.5, QUOTING: -0.5}
+HELD_BACK: Mapping[str, float] = {REFUSING: -4.0, QUOTING: -0.5}
 """What is added to the scores of tokens before the trained reader's next one is chosen.
 
 With the refusal held back a little, a reader that doubts gives its answer and its doubt, and what
