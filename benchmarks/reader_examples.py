@@ -57,6 +57,7 @@ LONGER = 2
 ASKED = re.compile(
     r"(?:what|which)\s+(?:is|are|was|were)\s+(?=(?:the|their|his|her|its)\b)", re.IGNORECASE
 )
+"""How a question begins that can be an order too."""
 ORDERS = ("Find", "Give", "Tell me", "State", "find", "give me", "Please find", "Look up")
 INVENTED = Path(__file__).with_name("invented.jsonl")
 

@@ -12,8 +12,8 @@ with the cross-entropy of the replies alone. Sentences are read once for all the
 them, each of which sees only what leads to it. What ships was trained in four rounds, each from
 the one before (`--start`): the first at `--rate 4e-4` (`docs/decisions/0016`), the third and fourth
 (`docs/decisions/0022`, `0027`) by this script and the examples that `reader_examples.py` makes. A
-round takes 30 to 60 minutes on two cores with bfloat16. `write` makes the GGUF file, of the mean of what
-was trained and an earlier adapter if one is given (Wortsman et al. 2022, arXiv:2203.05482).
+round takes 30 to 60 minutes on two cores with bfloat16. `write` makes the GGUF file, of the mean of
+what was trained and an earlier adapter if one is given (Wortsman et al. 2022, arXiv:2203.05482).
 """
 
 from __future__ import annotations
