@@ -117,7 +117,7 @@ def test_only_answers_are_asked_for_with_the_adapter_and_hold_refusals_and_numbe
     assert (plain.adapted, plain.bias, plain.top) == (False, {}, 0)
     assert (answering.adapted, answering.top) == (True, TOP)
     refusal, mark = (chat.spell_out(word)[0] for word in (REFUSING, "[1]"))
-    assert answering.bias == {refusal: -3.5, mark: -0.5}
+    assert answering.bias == {refusal: -4.0, mark: -0.5}
     assert answering.limit == TRAINED.answer_tokens
 
 
