@@ -98,9 +98,12 @@ def _strip_orders(typed: str) -> str:
 
 
 def _is_asked(sentence: str) -> bool:
-    return sentence.rstrip("\"'”’)").endswith("?") or _named(sentence) is not None
+    return _has_question_mark(sentence) or _named(sentence) is not None
 
 
 def _is_order(sentence: str) -> bool:
-    told = sentence.rstrip("\"'”’)")
-    return not told.endswith("?") and bool(IF.match(sentence) or ORDER.match(sentence))
+    return not _has_question_mark(sentence) and bool(IF.match(sentence) or ORDER.match(sentence))
+
+
+def _has_question_mark(sentence: str) -> bool:
+    return sentence.rstrip("\"'”’)").endswith("?")
